@@ -1,0 +1,65 @@
+/**
+ * The errors of the package. Codes and names are those of Node's own streams, so that code which tells Node's errors
+ * apart works unchanged. What a user's code throws is never wrapped on its way to a loop.
+ */
+import { inspect } from 'node:util';
+
+function withCode<E extends Error>(error: E, code: string): E & { code: string } {
+  return Object.assign(error, { code });
+}
+
+function received(value: unknown): string {
+  return inspect(value, { depth: 0, maxStringLength: 40, breakLength: Infinity });
+}
+
+/** An argument of the wrong kind. */
+export function wrongType(name: string, rule: string, value: unknown): TypeError {
+  return withCode(new TypeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** An argument of the right kind with a value that cannot be. */
+export function outOfRange(name: string, rule: string, value: unknown): RangeError {
+  return withCode(new RangeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_OUT_OF_RANGE');
+}
+
+/** What the reader of a stage gets that was destroyed, without an error, before its source ended. */
+export function prematureClose(): Error {
+  return withCode(new Error('The stage was destroyed before its source ended'), 'ERR_STREAM_PREMATURE_CLOSE');
+}
+
+/** What takes the place of a `null` where a stage is read as a stream: there, `null` means the end. */
+export function nullValue(): TypeError {
+  return withCode(
+    new TypeError('A stream cannot carry null: read the stage with "for await", or map null to another value'),
+    'ERR_STREAM_NULL_VALUES',
+  );
+}
+
+/** What consumers get, and the reason a stage's own signal aborts with: Node's `AbortError`, which it does not export. */
+export function abortError(...options: [ErrorOptions?]): Error {
+  const error = new Error('The operation was aborted', ...options);
+  error.name = 'AbortError';
+  return withCode(error, 'ABORT_ERR');
+}
+
+export function isAbortError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+/**
+ * Something that was thrown: any value, `undefined` and `null` included, hence the object around it.
+ */
+export class Failure {
+  readonly error: unknown;
+  #eventError: Error | undefined;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+
+  /** What was thrown, for `destroy()` and `'error'` events, which take what is falsy for no error at all. */
+  get eventError(): Error {
+    if (this.error) return this.error as Error;
+    return (this.#eventError ??= new Error(`The source threw ${received(this.error)}`, { cause: this.error }));
+  }
+}

@@ -1,0 +1,124 @@
+/** A pipeline: the stages that share one fate, and the signal that can seal it. */
+import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
+import type { Pump } from './pump.ts';
+import { type Watch, watchOver } from './signal.ts';
+import { checkSource } from './source.ts';
+import { BufferedStage } from './stage.ts';
+import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
+import { WeakMembers } from './weak-members.ts';
+
+const DEFAULT_BUFFER_SIZE = 1;
+
+/**
+ * Starts a pipeline: a group of buffered stages that work at the same time and share one fate.
+ *
+ * The returned function wraps each step of a chain of async generators. Without it, all other steps stand still while one
+ * awaits; with it, each works up to `bufferSize` values ahead of whoever reads it. The values, their order, and how the
+ * chain ends stay those of the same chain without buffers. Nothing runs before the last stage is read.
+ *
+ * - An error takes its place in line: the consumer gets the values before it, then what was thrown, itself. An error that
+ *   no later generator catches destroys all stages of the pipeline, and they fail with it.
+ * - `break` closes the generators, as it would without buffers. It waits for the clean-up of those that are idle, not for
+ *   one that is in the middle of a step.
+ * - `destroy()` on a stage destroys what it reads, too. An aborted signal destroys all stages; consumers get an
+ *   `AbortError`.
+ * - `await using buffer = bufferedPipeline()` destroys what still runs when the block is left, and waits for its clean-up.
+ *
+ * The idea is that of the Python package asyncio-buffered-pipeline.
+ *
+ * @param options - `signal`: destroys the pipeline when it aborts; default none.
+ * @returns The function that makes stages.
+ * @throws TypeError - at once, when an option is of the wrong type.
+ * @example
+ * const buffer = bufferedPipeline();
+ * async function* numbers() { yield 1; yield 2; }
+ * async function* doubled(source: AsyncIterable<number>) { for await (const n of source) yield n * 2; }
+ *
+ * for await (const n of buffer(doubled(buffer(numbers())))) console.log(n); // prints 2, then 4
+ */
+export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
+  checkObject('options', options);
+  const pipeline = new Pipeline(checkSignal(options.signal));
+  const buffer = <T>(source: Source<T>, stageOptions: StageOptions = {}): Stage<T> => {
+    checkSource(source);
+    checkObject('options', stageOptions);
+    const bufferSize = checkBufferSize(stageOptions.bufferSize ?? DEFAULT_BUFFER_SIZE);
+    return new BufferedStage(pipeline, source, bufferSize) as unknown as Stage<T>;
+  };
+  return Object.assign(buffer, { [Symbol.asyncDispose]: () => pipeline.dispose() });
+}
+
+function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+}
+
+function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw wrongType('signal', 'an AbortSignal', signal);
+}
+
+function checkBufferSize(bufferSize: unknown): number {
+  if (typeof bufferSize !== 'number') throw wrongType('bufferSize', 'an integer >= 1', bufferSize);
+  if (!Number.isSafeInteger(bufferSize) || bufferSize < 1)
+    throw outOfRange('bufferSize', 'an integer >= 1', bufferSize);
+  return bufferSize;
+}
+
+/**
+ * Stages are held weakly, so that one which is dropped half read can be collected while its pipeline lives. Those a
+ * consumer waits for are held, by the signal too if there is one: nothing else may refer to a chain that is stuck, and
+ * its consumer must still be let go.
+ */
+export class Pipeline {
+  readonly waiting: Set<Pump<any>>;
+  readonly #stages = new WeakMembers<Pump<any>>();
+  readonly #watch: Watch | undefined;
+  #watched: WeakRef<Pipeline> | undefined;
+  #openStages = 0;
+  #isOver = false;
+  #failure: Failure | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    if (signal !== undefined && !signal.aborted) this.#watch = watchOver(signal);
+    this.waiting = this.#watch?.waiting ?? new Set();
+    if (signal?.aborted) this.abort(signal);
+  }
+
+  /** A stage was made. It shares the fate also if that is sealed already. */
+  add(pump: Pump<any>): void {
+    if (this.#openStages++ === 0 && !this.#isOver) this.#watched = this.#watch?.add(this);
+    pump.membership = this.#stages.add(pump);
+    if (this.#isOver) pump.cancel(this.#failure);
+  }
+
+  /** A stage is destroyed, its clean-up may last. */
+  left(): void {
+    if (--this.#openStages > 0 || this.#watched === undefined) return;
+    this.#watch!.delete(this.#watched);
+    this.#watched = undefined;
+  }
+
+  /** A stage has cleaned up. */
+  forget(membership: WeakRef<Pump<any>>): void {
+    this.#stages.delete(membership);
+  }
+
+  abort(signal: AbortSignal): void {
+    this.destroy(new Failure(abortError({ cause: signal.reason })));
+  }
+
+  /** Destroys all stages, those still to be made included. The first call says with which error. */
+  destroy(failure: Failure | undefined): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#failure = failure;
+    for (const pump of this.#stages.alive()) pump.cancel(failure);
+  }
+
+  async dispose(): Promise<void> {
+    this.destroy(undefined);
+    const failures = await Promise.all(this.#stages.alive().map((pump) => pump.cleaned));
+    const failure = failures.find((outcome) => outcome !== undefined);
+    if (failure !== undefined) throw failure.error;
+  }
+}

@@ -1,0 +1,438 @@
+/**
+ * The pump of a stage: takes values from the source, one at a time and no further ahead than `bufferSize`, and hands
+ * them to whoever reads the stage. It also knows whom its stage reads and who reads it, so that an end of any kind
+ * reaches all whom it concerns.
+ */
+import type { Readable } from 'node:stream';
+
+import { abortError, Failure, isAbortError, nullValue, prematureClose } from './errors.ts';
+import { StageIterator } from './iterator.ts';
+import type { Pipeline } from './pipeline.ts';
+import { Queue } from './queue.ts';
+import { pushedLength } from './readable.ts';
+import { cancelStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import type { Source, SourceContext } from './types.ts';
+
+type Result<T> = IteratorResult<T, undefined>;
+type AnyPump = Pump<any>;
+type Callback = (error?: Error | null) => void;
+
+/** A consumer that waits in `next()`. */
+interface Reader<T> {
+  resolve(result: Result<T>): void;
+  reject(error: unknown): void;
+}
+
+const NONE: ReadonlySet<AnyPump> = new Set();
+const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
+
+/**
+ * The pump whose source is being called right now, synchronously: it reads every stage that is asked meanwhile. Signal
+ * libraries learn their dependencies like this.
+ */
+let calling: AnyPump | undefined;
+
+/**
+ * The states of a pump, in their order; a stage can be destroyed in each:
+ *
+ * - *unread*: there is no iterator. Nothing has run.
+ * - *open*: the source is asked whenever there is room and no step is under way.
+ * - *over*: the source has ended or thrown; this last answer waits in line behind the values.
+ * - *finished*: the end has been handed over. An error that is handed over closes the pump instead.
+ * - *closed*: the stage was destroyed. The first read fails, unless the consumer has left or knows already.
+ *
+ * What always holds: values wait only while no reader does, at most `bufferSize` of them, and a step is under way only
+ * if there is room for what it yields.
+ */
+export class Pump<T> {
+  readonly iterator: StageIterator<T> = new StageIterator(this);
+  readonly pipeline: Pipeline;
+  /** How the pipeline knows this pump. */
+  membership: WeakRef<AnyPump> | undefined;
+  /** Whether a loop has asked for a value. */
+  loopDidRead = false;
+  readonly #stage: Readable;
+  readonly #bufferSize: number;
+  /** What was given, or, once it was called, what it returned. */
+  #source: Source<T>;
+
+  /** The source's answers that nobody has taken: its own promises, settled. */
+  readonly #held: Queue<Promise<Result<T>>> = new Queue();
+  readonly #readers: Queue<Reader<T>> = new Queue();
+  /** Whether the stage has been read as a stream; from then on values wait in its own buffer. */
+  #streamed = false;
+  #streamWaits = false;
+  /** An error in line behind values in the stage's own buffer. */
+  #heldBack: Failure | undefined;
+
+  #iterator: SourceIterator<T> | undefined;
+  #controller: AbortController | undefined;
+  #stepUnderWay = false;
+  #step: Promise<Result<T>> | undefined;
+  #thrown: Failure | undefined;
+  #over = false;
+  #finished = false;
+
+  #closed = false;
+  /** What the stage was destroyed with. */
+  #failure: Failure | undefined;
+  /** Whether the consumers of loops know how it ended. */
+  #told = false;
+  /** Whether an `'error'` event would only repeat what a loop was told or what happened elsewhere. */
+  #silent = false;
+  /** Settles when the generators that were idle have cleaned up, with what went wrong. */
+  #released: Promise<Failure | undefined> | undefined;
+  /** Whether somebody is told of errors in the clean-up. */
+  #claimed = false;
+  #cleaned: Promise<Failure | undefined> | undefined;
+
+  /** The pump that reads this stage, if it is known to be read by one. */
+  #reader: AnyPump | undefined;
+  #upstream: Set<AnyPump> | undefined;
+
+  constructor(stage: Readable, pipeline: Pipeline, source: Source<T>, bufferSize: number) {
+    this.#stage = stage;
+    this.pipeline = pipeline;
+    this.#source = source;
+    this.#bufferSize = bufferSize;
+  }
+
+  /** How many values wait in line here. */
+  get heldLength(): number {
+    const lastAnswer = this.#over && this.#held.length > 0 ? 1 : 0;
+    return this.#held.length - lastAnswer;
+  }
+
+  /** Settles when the generator, if it was opened, has cleaned up. */
+  get cleaned(): Promise<Failure | undefined> | undefined {
+    return this.#failure === undefined ? this.#cleaned : this.#cleaned?.then(() => undefined);
+  }
+
+  // Handing over
+
+  next(): Promise<Result<T>> {
+    this.#meetReader();
+    this.loopDidRead = true;
+    if (this.#closed) return this.#afterClose();
+    if (this.#streamed && pushedLength(this.#stage) > 0) {
+      return Promise.resolve({ done: false, value: this.#stage.read() as T });
+    }
+    const answer = this.#held.shift();
+    if (answer !== undefined) {
+      if (this.#over && this.#held.length === 0) this.#lastAnswerTaken();
+      else this.#ask();
+      return answer;
+    }
+    if (this.#finished) return Promise.resolve(DONE);
+    return new Promise((resolve, reject) => {
+      this.#addReader({ resolve, reject });
+      this.#ask();
+    });
+  }
+
+  /** The stage's own buffer has room for a value. */
+  readAsStream(): void {
+    this.#meetReader();
+    this.#streamed = true;
+    const answer = this.#held.shift();
+    if (answer === undefined) {
+      this.#streamWaits = true;
+      this.#ask();
+    } else {
+      // Left from a loop. `_read()` is not called again before this one has been pushed, so none overtakes it.
+      answer.then(
+        (result) => this.#push(result),
+        (error: unknown) => this.#fail(new Failure(error)),
+      );
+    }
+  }
+
+  #push(result: Result<T>): void {
+    if (this.#closed) return;
+    if (result.done) {
+      this.#finish();
+      this.#stage.push(null);
+    } else if (result.value === null) {
+      this.#fail(new Failure(nullValue()));
+    } else if (this.#stage.push(result.value)) {
+      this.readAsStream();
+    }
+  }
+
+  /** The stage's own buffer has been read: an error that waited behind it is next. */
+  streamRead(): void {
+    if (this.#heldBack !== undefined && pushedLength(this.#stage) === 0) this.#failNow(this.#heldBack);
+  }
+
+  /** Says that the stage's own buffer ends here. */
+  #finish(): void {
+    this.#finished = true;
+    for (let reader = this.#shiftReader(); reader !== undefined; reader = this.#shiftReader()) reader.resolve(DONE);
+  }
+
+  /** Fails the stage once what was pushed has been read. */
+  #fail(failure: Failure): void {
+    this.#over = true;
+    if (pushedLength(this.#stage) === 0) this.#failNow(failure);
+    else this.#heldBack = failure;
+  }
+
+  #failNow(failure: Failure): void {
+    if (this.#closed) return;
+    this.#failure = failure;
+    this.#stage.destroy(failure.eventError);
+    this.#handedOver(failure);
+  }
+
+  /** A loop has the source's end or error. */
+  #lastAnswerTaken(): void {
+    if (this.#thrown !== undefined) {
+      this.#told = true;
+      this.#silent = true;
+      this.#failNow(this.#thrown);
+    } else {
+      this.#finish();
+      // Ends the stage itself, which has nothing in its buffer: 'end' and 'close' follow.
+      this.#stage.push(null);
+      this.#stage.read();
+    }
+  }
+
+  #afterClose(): Promise<Result<T>> {
+    if (this.#told) return Promise.resolve(DONE);
+    return Promise.reject(this.#tell());
+  }
+
+  /** How a loop learns that the stage was destroyed. */
+  #tell(): unknown {
+    this.#told = true;
+    const failure = this.#failure ?? new Failure(prematureClose());
+    this.#handedOver(failure);
+    return failure.error;
+  }
+
+  /** An error that goes to anyone but a generator of the pipeline has left it, and ends it. */
+  #handedOver(failure: Failure): void {
+    const reader = this.#reader;
+    const staysInside = reader !== undefined && !reader.#over && reader.pipeline === this.pipeline;
+    if (!staysInside) this.pipeline.destroy(failure);
+  }
+
+  #addReader(reader: Reader<T>): void {
+    if (this.#readers.length === 0) this.pipeline.waiting.add(this);
+    this.#readers.push(reader);
+  }
+
+  #shiftReader(): Reader<T> | undefined {
+    const reader = this.#readers.shift();
+    if (reader !== undefined && this.#readers.length === 0) this.pipeline.waiting.delete(this);
+    return reader;
+  }
+
+  // Asking the source
+
+  #ask(): void {
+    if (this.#stepUnderWay || this.#over || this.#closed || !this.#hasRoom()) return;
+    this.#stepUnderWay = true;
+    const outer = calling;
+    calling = this;
+    this.#step = (this.#iterator ??= this.#open()).next() as Promise<Result<T>>;
+    calling = outer;
+    this.#step.then(this.#onAnswer, this.#onError);
+  }
+
+  #hasRoom(): boolean {
+    if (this.#readers.length > 0 || this.#streamWaits) return true;
+    return !this.#streamed && this.#held.length < this.#bufferSize;
+  }
+
+  #open(): SourceIterator<T> {
+    try {
+      this.#source = resolveSource(this.#source, this.#context);
+      return iterate(this.#source);
+    } catch (error) {
+      return failing(error);
+    }
+  }
+
+  readonly #context = (): SourceContext => {
+    this.#controller = new AbortController();
+    return { signal: this.#controller.signal };
+  };
+
+  readonly #onAnswer = (result: Result<T>): void => {
+    this.#stepUnderWay = false;
+    if (this.#closed) return;
+    if (result.done) {
+      this.#over = true;
+      this.#upstream = undefined;
+    }
+    const reader = this.#shiftReader();
+    if (reader !== undefined) {
+      reader.resolve(result);
+      if (this.#over) this.#lastAnswerTaken();
+    } else if (this.#streamWaits) {
+      this.#streamWaits = false;
+      this.#push(result);
+    } else {
+      this.#held.push(this.#step!);
+    }
+    this.#ask();
+  };
+
+  readonly #onError = (error: unknown): void => {
+    this.#stepUnderWay = false;
+    // Too late to be of interest: the stage was destroyed while this step, ahead of its reader, was under way.
+    if (this.#closed) return;
+    this.#over = true;
+    this.#thrown = new Failure(error);
+    this.#cancelUpstream(this.#thrown);
+    const reader = this.#shiftReader();
+    if (reader !== undefined) {
+      reader.reject(error);
+      this.#lastAnswerTaken();
+    } else if (this.#streamWaits) {
+      this.#fail(this.#thrown);
+    } else {
+      this.#held.push(this.#step!);
+    }
+  };
+
+  /** Learns who reads: the pump that is calling its source, or, with a step of its own under way, the last one known. */
+  #meetReader(): void {
+    if (calling !== undefined) {
+      this.#reader = calling;
+      (calling.#upstream ??= new Set()).add(this);
+    } else if (this.#reader !== undefined && !this.#reader.#stepUnderWay) {
+      this.#reader = undefined;
+    }
+  }
+
+  // Closing
+
+  /** The consumer of a loop leaves. Rejects with what an idle generator throws in its clean-up. */
+  async leave(value: unknown): Promise<Result<T>> {
+    this.#claimed = true;
+    if (!this.#finished) this.#stage.destroy();
+    this.#told = true;
+    const failure = await this.#released;
+    if (failure !== undefined && this.#failure === undefined) {
+      this.#handedOver(failure);
+      throw failure.error;
+    }
+    return { done: true, value: (await value) as undefined };
+  }
+
+  /** Destroys the stage because of another. */
+  cancel(failure: Failure | undefined): void {
+    if (this.#closed || (this.#finished && pushedLength(this.#stage) === 0)) return;
+    this.#failure = failure;
+    this.#silent = true;
+    this.#stage.destroy(failure?.eventError);
+  }
+
+  /** The stage is being destroyed: after its end, or with everything that ends here. */
+  close(error: Error | null, callback: Callback): void {
+    this.#closed = true;
+    this.pipeline.left();
+    if (this.#finished && pushedLength(this.#stage) === 0) {
+      this.#told = true;
+      this.#cleanedUp(callback);
+      return;
+    }
+    if (error !== null) this.#failure ??= new Failure(error);
+    this.#held.clear();
+    this.#letReadersGo();
+    this.#controller?.abort(this.#abortReason());
+    this.#cleanUp(callback);
+  }
+
+  #letReadersGo(): void {
+    const first = this.#shiftReader();
+    if (first === undefined) return;
+    if (this.#told) first.resolve(DONE);
+    else first.reject(this.#tell());
+    for (let reader = this.#shiftReader(); reader !== undefined; reader = this.#shiftReader()) reader.resolve(DONE);
+  }
+
+  /** Closes the generator and what it reads, then lets the stage say `'error'` and `'close'`. */
+  #cleanUp(callback: Callback): void {
+    const isIdle = !this.#stepUnderWay;
+    const upstream = this.#cancelUpstream(this.#failure);
+    this.#cleaned = this.#closeSource();
+    const outcomes = Array.from(upstream, (pump) => pump.#unclaimedOutcome());
+    if (isIdle) outcomes.unshift(this.#cleaned);
+    if (outcomes.some((outcome) => outcome !== undefined)) this.#released = firstFailure(outcomes);
+    if (this.#failure === undefined) {
+      whenSettled(this.#cleaned, (failure) => this.#cleanedUp(callback, failure));
+      return;
+    }
+    const { eventError } = this.#failure;
+    whenSettled(this.#released, () => {
+      process.nextTick(() => this.#emitsErrors() && this.#stage.emit('error', eventError));
+      whenSettled(this.#cleaned, () => this.#cleanedUp(callback));
+    });
+  }
+
+  #cleanedUp(callback: Callback, failure?: Failure): void {
+    this.pipeline.forget(this.membership!);
+    callback(failure !== undefined && this.#emitsErrors() ? failure.eventError : null);
+  }
+
+  /** As for any stream, an error that nobody listens for ends the process, unless somebody was told or it came from elsewhere. */
+  #emitsErrors(): boolean {
+    return this.#stage.listenerCount('error') > 0 || (this.#streamed && !this.#silent);
+  }
+
+  #closeSource(): Promise<Failure | undefined> | undefined {
+    if (this.#over) return undefined;
+    cancelStream(this.#source);
+    if (this.#iterator === undefined) return undefined;
+    const outer = calling;
+    calling = this;
+    const returned = this.#iterator.return(undefined);
+    calling = outer;
+    return outcome(returned);
+  }
+
+  /** Destroys the stages that this one reads. */
+  #cancelUpstream(failure: Failure | undefined): ReadonlySet<AnyPump> {
+    const upstream = this.#upstream ?? NONE;
+    this.#upstream = undefined;
+    for (const pump of upstream) pump.cancel(failure);
+    return upstream;
+  }
+
+  /** How the clean-up of idle generators went, where nobody else is told. */
+  #unclaimedOutcome(): Promise<Failure | undefined> | undefined {
+    return this.#released?.then((failure) => (this.#claimed ? undefined : failure));
+  }
+
+  #abortReason(): unknown {
+    const cause = this.#failure?.error;
+    if (this.#failure === undefined) return abortError();
+    return isAbortError(cause) ? cause : abortError({ cause });
+  }
+}
+
+/** A promise that says what went wrong instead of rejecting, so that it may be left alone. */
+function outcome(promise: Promise<unknown>): Promise<Failure | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => new Failure(error),
+  );
+}
+
+async function firstFailure(outcomes: (Promise<Failure | undefined> | undefined)[]): Promise<Failure | undefined> {
+  const failures = await Promise.all(outcomes);
+  return failures.find((failure) => failure !== undefined);
+}
+
+/** Calls back at once where there is nothing to wait for. The promise is an `outcome`, which never rejects. */
+function whenSettled(
+  promise: Promise<Failure | undefined> | undefined,
+  callback: (failure: Failure | undefined) => void,
+): void {
+  if (promise === undefined) callback(undefined);
+  else void promise.then(callback);
+}

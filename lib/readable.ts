@@ -1,0 +1,13 @@
+/** Node's own state getters, for the stage, which overrides them: its values wait in Node's buffer or in the pump. */
+import { Readable } from 'node:stream';
+
+function getter<Name extends keyof Readable>(name: Name): (stream: Readable) => Readable[Name] {
+  const { get } = Object.getOwnPropertyDescriptor(Readable.prototype, name)!;
+  return (stream) => get!.call(stream) as Readable[Name];
+}
+
+/** How many values Node's buffer holds. */
+export const pushedLength: (stream: Readable) => number = getter('readableLength');
+
+/** Whether a value has left Node's buffer. */
+export const streamDidRead: (stream: Readable) => boolean = getter('readableDidRead');

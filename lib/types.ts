@@ -1,0 +1,125 @@
+/** The types that users meet. They add to Node's what Node leaves `any`: the type of the items. */
+import type { Readable } from 'node:stream';
+
+/** What a source function is called with. */
+export interface SourceContext {
+  /**
+   * Aborts as soon as the stage is destroyed, whatever the reason, so that work under way can stop: hand it to `fetch`,
+   * timers, database drivers. Its reason is an `AbortError` whose `cause` is the error that destroyed the stage, if any.
+   * It does not abort when the source ends.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** What `for await` takes: async generators, arrays, Node and web streams, stages; promises in a sync iterable are awaited. */
+export type SourceIterable<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>;
+
+/** The source of a stage: an iterable, or a function that returns one and is called when the stage is first read. */
+export type Source<T> = SourceIterable<T> | ((context: SourceContext) => SourceIterable<T>);
+
+/** The options of Node's stream operators (`map`, `filter`, …). */
+export interface OperatorOptions {
+  /** How many calls may be under way at once: an integer >= 1. Default 1. */
+  concurrency?: number | undefined;
+  /** How many results may wait for their reader: an integer >= 0. Default `concurrency * 2 - 1`. */
+  highWaterMark?: number | undefined;
+  /** Destroys the operator when it aborts. */
+  signal?: AbortSignal | undefined;
+}
+
+type Abortable = Pick<OperatorOptions, 'signal'>;
+
+/**
+ * A buffered stage: an object-mode `Readable` of Node's that knows the type of its items.
+ *
+ * Read it with `for await`, as a stream (`data`, `read()`, `pipe`, `pipeline`) or through Node's operators. Nothing runs
+ * before the first read. All values that came before an error arrive before it; leaving a loop early, `destroy()`, and
+ * an aborted signal close its source and every stage that its source reads.
+ *
+ * @typeParam T - What the source yields.
+ */
+export interface Stage<T> extends Readable {
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
+  iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<T>;
+  read(size?: number): T | null;
+
+  addListener(event: 'data', listener: (item: T) => void): this;
+  addListener<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
+  on(event: 'data', listener: (item: T) => void): this;
+  on<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
+  once(event: 'data', listener: (item: T) => void): this;
+  once<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
+
+  map<U>(fn: (item: T, options: SourceContext) => U | PromiseLike<U>, options?: OperatorOptions): Stage<U>;
+  filter<U extends T>(fn: (item: T, options: SourceContext) => item is U, options?: OperatorOptions): Stage<U>;
+  filter(fn: (item: T, options: SourceContext) => boolean | Promise<boolean>, options?: OperatorOptions): Stage<T>;
+  flatMap<U>(fn: (item: T, options: SourceContext) => FlatMapped<U>, options?: OperatorOptions): Stage<U>;
+  take(limit: number, options?: Abortable): Stage<T>;
+  drop(limit: number, options?: Abortable): Stage<T>;
+
+  toArray(options?: Abortable): Promise<T[]>;
+  forEach(fn: (item: T, options: SourceContext) => void | Promise<void>, options?: OperatorOptions): Promise<void>;
+  some(
+    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    options?: OperatorOptions,
+  ): Promise<boolean>;
+  every(
+    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    options?: OperatorOptions,
+  ): Promise<boolean>;
+  find<U extends T>(
+    fn: (item: T, options: SourceContext) => item is U,
+    options?: OperatorOptions,
+  ): Promise<U | undefined>;
+  find(
+    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    options?: OperatorOptions,
+  ): Promise<T | undefined>;
+  reduce(fn: (previous: T, item: T, options: SourceContext) => T | Promise<T>): Promise<T>;
+  reduce<U>(
+    fn: (previous: U, item: T, options: SourceContext) => U | Promise<U>,
+    initial: U,
+    options?: Abortable,
+  ): Promise<U>;
+}
+
+type NotData<E> = E extends 'data' ? never : E;
+type FlatMapped<U> = SourceIterable<U> | Promise<SourceIterable<U>>;
+
+/** The options of `bufferedPipeline()`. */
+export interface PipelineOptions {
+  /** Destroys all stages of the pipeline when it aborts; their consumers get an `AbortError`. Default: none. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The options of `buffer()`. */
+export interface StageOptions {
+  /**
+   * How many values the stage may hold that its reader has not taken: an integer >= 1. Default 1, which is enough to have
+   * all steps work at once; more helps where the times of the steps vary.
+   */
+  bufferSize?: number | undefined;
+}
+
+/** Wraps the steps of a chain: see {@link bufferedPipeline}. */
+export interface BufferedPipeline extends AsyncDisposable {
+  /**
+   * Gives a source a buffer, and a life of its own beside its reader.
+   *
+   * The source is started by the first read, asked for one value at a time, in order, and only while fewer than
+   * `bufferSize` values wait. What it yields arrives unchanged; an error it throws arrives after the values before it.
+   *
+   * @param source - What `for await` takes, or a function of `{ signal }` that returns one.
+   * @param options - `bufferSize`: an integer >= 1, default 1.
+   * @returns The stage, for the next generator, a loop, or `stream.pipeline`.
+   * @throws TypeError, RangeError - at once, when an argument is not as said here.
+   */
+  <T>(source: Source<T>, options?: StageOptions): Stage<T>;
+
+  /**
+   * Destroys the stages that still run, and waits until all their generators are done with their clean-up, also those in
+   * the middle of a step. Rejects with the first error of a clean-up. A step that never settles keeps it waiting: end
+   * such steps by their `signal`.
+   */
+  [Symbol.asyncDispose](): Promise<void>;
+}
