@@ -1,6 +1,6 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
 import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
-import type { Pump } from './pump.ts';
+import { firstFailure, type Pump } from './pump.ts';
 import { type Watch, watchOver } from './signal.ts';
 import { checkSource } from './source.ts';
 import { BufferedStage } from './stage.ts';
@@ -117,8 +117,7 @@ export class Pipeline {
 
   async dispose(): Promise<void> {
     this.destroy(undefined);
-    const failures = await Promise.all(this.#stages.alive().map((pump) => pump.cleaned));
-    const failure = failures.find((outcome) => outcome !== undefined);
+    const failure = await firstFailure(this.#stages.alive().map((pump) => pump.cleaned()));
     if (failure !== undefined) throw failure.error;
   }
 }

@@ -103,9 +103,10 @@ export class Pump<T> {
     return this.#held.length - lastAnswer;
   }
 
-  /** Settles when the generator, if it was opened, has cleaned up. */
-  get cleaned(): Promise<Failure | undefined> | undefined {
-    return this.#failure === undefined ? this.#cleaned : this.#cleaned?.then(() => undefined);
+  /** Settles when the generator, if it was opened, has cleaned up; an earlier error wins over one in the clean-up. */
+  async cleaned(): Promise<Failure | undefined> {
+    const failure = await this.#cleaned;
+    return this.#failure === undefined ? failure : undefined;
   }
 
   // Handing over
@@ -362,7 +363,8 @@ export class Pump<T> {
     this.#cleaned = this.#closeSource();
     const outcomes = Array.from(upstream, (pump) => pump.#unclaimedOutcome());
     if (isIdle) outcomes.unshift(this.#cleaned);
-    if (outcomes.some((outcome) => outcome !== undefined)) this.#released = firstFailure(outcomes);
+    const awaited = outcomes.filter((promise) => promise !== undefined);
+    if (awaited.length > 0) this.#released = firstFailure(awaited);
     if (this.#failure === undefined) {
       whenSettled(this.#cleaned, (failure) => this.#cleanedUp(callback, failure));
       return;
@@ -392,7 +394,7 @@ export class Pump<T> {
     calling = this;
     const returned = this.#iterator.return(undefined);
     calling = outer;
-    return outcome(returned);
+    return outcomeOf(returned);
   }
 
   /** Destroys the stages that this one reads. */
@@ -416,19 +418,20 @@ export class Pump<T> {
 }
 
 /** A promise that says what went wrong instead of rejecting, so that it may be left alone. */
-function outcome(promise: Promise<unknown>): Promise<Failure | undefined> {
+function outcomeOf(promise: Promise<unknown>): Promise<Failure | undefined> {
   return promise.then(
     () => undefined,
     (error: unknown) => new Failure(error),
   );
 }
 
-async function firstFailure(outcomes: (Promise<Failure | undefined> | undefined)[]): Promise<Failure | undefined> {
+/** The first by place, once all have settled. */
+export async function firstFailure(outcomes: Promise<Failure | undefined>[]): Promise<Failure | undefined> {
   const failures = await Promise.all(outcomes);
   return failures.find((failure) => failure !== undefined);
 }
 
-/** Calls back at once where there is nothing to wait for. The promise is an `outcome`, which never rejects. */
+/** Calls back at once where there is nothing to wait for. The promise comes from `outcomeOf`, which never rejects. */
 function whenSettled(
   promise: Promise<Failure | undefined> | undefined,
   callback: (failure: Failure | undefined) => void,

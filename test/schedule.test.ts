@@ -1,0 +1,101 @@
+/**
+ * When each step runs, on a virtual clock: no later than the rules of the contract allow, and no earlier, for random
+ * times and sizes.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+
+import FakeTimers from '@sinonjs/fake-timers';
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import { bufferedPipeline } from '../lib/index.ts';
+
+interface Plan {
+  /** A row a stage and one for the consumer: how long each value takes. */
+  times: number[][];
+  /** A size a stage. */
+  sizes: number[];
+}
+
+/** When the work on each value starts; a row a stage, and one for the consumer. */
+type Schedule = number[][];
+
+/** The schedule that the rules give. */
+function expectedSchedule({ times, sizes }: Plan): Schedule {
+  const starts: Schedule = times.map(() => []);
+  const done: Schedule = times.map(() => []);
+  const count = times[0]!.length;
+  for (let value = 0; value < count; value++) {
+    for (let stage = 0; stage < times.length; stage++) {
+      const freeFrom = done[stage]![value - 1] ?? 0;
+      const handedOver = done[stage - 1]?.[value] ?? 0;
+      // The next stage takes a value when it starts its own work on it.
+      const roomFrom = starts[stage + 1]?.[value - (sizes[stage] ?? 0)] ?? 0;
+      starts[stage]![value] = Math.max(freeFrom, handedOver, roomFrom);
+      done[stage]![value] = starts[stage]![value]! + times[stage]![value]!;
+    }
+  }
+  return starts;
+}
+
+async function measuredSchedule({ times, sizes }: Plan): Promise<Schedule> {
+  const clock = FakeTimers.createClock();
+  const starts: Schedule = times.map(() => []);
+  const work = (stage: number, value: number): Promise<void> => {
+    starts[stage]![value] = clock.now;
+    return new Promise((resolve) => clock.setTimeout(() => resolve(), times[stage]![value]!));
+  };
+  async function* numbers(): AsyncGenerator<number> {
+    for (let value = 0; value < times[0]!.length; value++) {
+      await work(0, value);
+      yield value;
+    }
+  }
+  async function* step(stage: number, source: AsyncIterable<number>): AsyncGenerator<number> {
+    for await (const value of source) {
+      await work(stage, value);
+      yield value;
+    }
+  }
+  const buffer = bufferedPipeline();
+  let last: AsyncIterable<number> = buffer(numbers(), { bufferSize: sizes[0] });
+  for (let stage = 1; stage < sizes.length; stage++) last = buffer(step(stage, last), { bufferSize: sizes[stage] });
+  let isRunning = true;
+  const consumed = (async () => {
+    for await (const value of last) await work(sizes.length, value);
+    isRunning = false;
+  })();
+  while (isRunning) {
+    await turn();
+    clock.next();
+  }
+  await consumed;
+  return starts;
+}
+
+const plan: fc.Arbitrary<Plan> = fc
+  .tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 12 }))
+  .chain(([stages, values]) => {
+    const row = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: values, maxLength: values });
+    return fc.record({
+      times: fc.array(row, { minLength: stages + 1, maxLength: stages + 1 }),
+      sizes: fc.array(fc.constantFrom(1, 1, 2, 3, 16), { minLength: stages, maxLength: stages }),
+    });
+  });
+
+describe('the schedule', () => {
+  it('starts every step exactly when the rules allow', async () => {
+    const property = fc.asyncProperty(plan, async (described) => {
+      expect(await measuredSchedule(described)).to.deep.equal(expectedSchedule(described));
+    });
+    await fc.assert(property, { numRuns: 2_000 });
+  }).timeout(60_000);
+
+  it('takes (N + S - 1) steps for N values through S stages of equal time', async () => {
+    const starts = await measuredSchedule({
+      times: [...Array(3).fill(Array(10).fill(1000)), Array(10).fill(0)],
+      sizes: [1, 1, 1],
+    });
+    expect(starts[3]!.at(-1)).to.equal(12_000);
+  });
+});
