@@ -45,7 +45,6 @@ export function iterate<T>(iterable: SourceIterable<T>): SourceIterator<T> {
 
 /** An iterator that fails with what was thrown before there was one. */
 export function failing(error: unknown): SourceIterator<never> {
-  // oxlint-disable-next-line require-yield -- the generator has no value to give
   return (async function* (): AsyncGenerator<never> {
     throw error;
   })();

@@ -52,7 +52,7 @@ interface Outcome {
 type Wrap = (source: AsyncIterable<unknown>, step: Step) => AsyncIterable<unknown>;
 
 async function pass({ microtasks, isTurn }: Delay): Promise<void> {
-  for (let i = 0; i < microtasks; i++) await undefined;
+  for (let i = 0; i < microtasks; i++) await Promise.resolve();
   if (isTurn) await turn();
 }
 

@@ -43,7 +43,7 @@ async function measuredSchedule({ times, sizes }: Plan): Promise<Schedule> {
   const starts: Schedule = times.map(() => []);
   const work = (stage: number, value: number): Promise<void> => {
     starts[stage]![value] = clock.now;
-    return new Promise((resolve) => clock.setTimeout(() => resolve(), times[stage]![value]!));
+    return new Promise((resolve) => clock.setTimeout(() => resolve(), times[stage]![value]));
   };
   async function* numbers(): AsyncGenerator<number> {
     for (let value = 0; value < times[0]!.length; value++) {
