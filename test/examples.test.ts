@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+import { assert } from 'chai';
+
+const root = new URL('..', import.meta.url);
+const HANGS_AFTER = 30_000;
+
+/** What an example prints, line by line. Rejects when it fails, writes to stderr, or hangs. */
+async function linesOf(example: string): Promise<string[]> {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', `examples/${example}`], {
+    cwd: root,
+    timeout: HANGS_AFTER,
+  });
+  assert.equal(stderr, '');
+  return stdout.trimEnd().split('\n');
+}
+
+/** The figures in a line. */
+function figuresIn(line: string | undefined): number[] {
+  return Array.from(line?.matchAll(/\d+(\.\d+)?/g) ?? [], ([figure]) => Number(figure));
+}
+
+describe('examples', function () {
+  this.timeout(HANGS_AFTER + 5_000);
+
+  it('are all run by these tests', () => {
+    const files = readdirSync(new URL('examples', root));
+    assert.sameMembers(files, ['01-quickstart.ts', '02-pages-to-gzip.ts', '03-when-things-end.ts']);
+  });
+
+  describe('01-quickstart', () => {
+    let lines: string[];
+    before(async () => {
+      lines = await linesOf('01-quickstart.ts');
+    });
+
+    it('prints the same ten values in the same order, unbuffered and buffered', () => {
+      const values = ['3', '5', '7', '9', '11', '13', '15', '17', '19', '21'];
+      assert.deepEqual(lines.slice(0, 10), values);
+      assert.deepEqual(lines.slice(11, 21), values);
+      assert.match(lines[10]!, /^unbuffered: \d+\.\d\d s, \d+\.\d steps of 100 ms$/);
+      assert.match(lines[21]!, /^buffered: \d+\.\d\d s, \d+\.\d steps of 100 ms$/);
+      assert.lengthOf(lines, 23);
+    });
+
+    it('prints that buffering takes about 12 of the 30 steps', () => {
+      const [unbuffered, buffered] = figuresIn(lines[22]) as [number, number];
+      assert.match(lines[22]!, /^ratio to the ideal: /);
+      assert.isAtLeast(unbuffered, 2.4);
+      assert.isAtLeast(buffered, 0.9);
+      assert.isBelow(buffered / unbuffered, 0.7);
+    });
+  });
+
+  describe('02-pages-to-gzip', () => {
+    let lines: string[];
+    before(async () => {
+      lines = await linesOf('02-pages-to-gzip.ts');
+    });
+
+    it('reads back all rows from the file, unbuffered and buffered', () => {
+      assert.lengthOf(lines, 3);
+      assert.match(lines[0]!, /^unbuffered: \d+\.\d\d s, 1000 rows read back, all as expected$/);
+      assert.match(lines[1]!, /^buffered: \d+\.\d\d s, 1000 rows read back, all as expected$/);
+    });
+
+    it('prints that buffering saves time', () => {
+      assert.match(lines[2]!, /^buffered \/ unbuffered: \d\.\d\d$/);
+      assert.isBelow(figuresIn(lines[2])[0]!, 0.9);
+    });
+  });
+
+  describe('03-when-things-end', () => {
+    it('tells how an error, a break, an abort and a disposal go', async () => {
+      assert.deepEqual(await linesOf('03-when-things-end.ts'), [
+        'error: the values before it arrive first, even with a reader this slow',
+        '  numbers: cleaned up',
+        '  reader: 1',
+        '  reader: 4',
+        '  reader: 9',
+        '  squares: cleaned up, which took a while',
+        '  reader: there is no 4',
+        'break: the loop is left when the generators that wait at a yield have cleaned up',
+        '  reader: 1',
+        '  numbers: cleaned up',
+        '  squares: cleaned up, which took a while',
+        '  reader: left the loop',
+        'abort: the reader is let go at once, also from a step that never settles',
+        '  stuck: in a step that never settles',
+        '  reader: 1',
+        '  stuck: told by its signal',
+        '  reader: AbortError, because: closing time',
+        'await using: leaving the block cleans up what was left half read',
+        '  reader: 1, and leaves without another word',
+        '  numbers: cleaned up',
+        '  squares: cleaned up, which took a while',
+        '  reader: out of the block',
+      ]);
+    });
+  });
+});
