@@ -1,11 +1,11 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
 import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
+import { type Handle, type Member, Members } from './members.ts';
 import { firstFailure, type Pump } from './pump.ts';
 import { type Watch, watchOver } from './signal.ts';
 import { checkSource } from './source.ts';
 import { BufferedStage } from './stage.ts';
 import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
-import { WeakMembers } from './weak-members.ts';
 
 const DEFAULT_BUFFER_SIZE = 1;
 
@@ -65,42 +65,42 @@ function checkBufferSize(bufferSize: unknown): number {
 }
 
 /**
- * Stages are held weakly, so that one which is dropped half read can be collected while its pipeline lives. Those a
- * consumer waits for are held, by the signal too if there is one: nothing else may refer to a chain that is stuck, and
+ * Stages are held weakly, so that one which is dropped half read can be collected while its pipeline lives. One that a
+ * consumer waits for is held, by the signal too if there is one: nothing else may refer to a chain that is stuck, and
  * its consumer must still be let go.
  */
-export class Pipeline {
-  readonly waiting: Set<Pump<any>>;
-  readonly #stages = new WeakMembers<Pump<any>>();
+export class Pipeline implements Member {
+  readonly #stages = new Members<Handle<Pump<any>>>();
   readonly #watch: Watch | undefined;
-  #watched: WeakRef<Pipeline> | undefined;
   #openStages = 0;
   #isOver = false;
   #failure: Failure | undefined;
 
   constructor(signal: AbortSignal | undefined) {
-    if (signal !== undefined && !signal.aborted) this.#watch = watchOver(signal);
-    this.waiting = this.#watch?.waiting ?? new Set();
     if (signal?.aborted) this.abort(signal);
+    else if (signal !== undefined) this.#watch = watchOver(signal);
+  }
+
+  /** Whether none of its stages is left. */
+  get isGone(): boolean {
+    return Array.from(this.#stages).every((stage) => stage.isGone);
   }
 
   /** A stage was made. It shares the fate also if that is sealed already. */
   add(pump: Pump<any>): void {
-    if (this.#openStages++ === 0 && !this.#isOver) this.#watched = this.#watch?.add(this);
-    pump.membership = this.#stages.add(pump);
+    if (this.#openStages++ === 0 && !this.#isOver) this.#watch?.add(this);
+    this.#stages.add(pump.handle);
     if (this.#isOver) pump.cancel(this.#failure);
   }
 
-  /** A stage is destroyed, its clean-up may last. */
+  /** A stage is destroyed; its clean-up may last. */
   left(): void {
-    if (--this.#openStages > 0 || this.#watched === undefined) return;
-    this.#watch!.delete(this.#watched);
-    this.#watched = undefined;
+    if (--this.#openStages === 0) this.#watch?.delete(this);
   }
 
   /** A stage has cleaned up. */
-  forget(membership: WeakRef<Pump<any>>): void {
-    this.#stages.delete(membership);
+  delete(handle: Handle<Pump<any>>): void {
+    this.#stages.delete(handle);
   }
 
   abort(signal: AbortSignal): void {
@@ -112,12 +112,13 @@ export class Pipeline {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#failure = failure;
-    for (const pump of this.#stages.alive()) pump.cancel(failure);
+    for (const handle of this.#stages) handle.target?.cancel(failure);
   }
 
   async dispose(): Promise<void> {
     this.destroy(undefined);
-    const failure = await firstFailure(this.#stages.alive().map((pump) => pump.cleaned()));
+    const pumps = Array.from(this.#stages, (handle) => handle.target).filter((pump) => pump !== undefined);
+    const failure = await firstFailure(pumps.map((pump) => pump.cleaned()));
     if (failure !== undefined) throw failure.error;
   }
 }

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 
 import { abortError, Failure, isAbortError, nullValue, prematureClose } from './errors.ts';
 import { StageIterator } from './iterator.ts';
+import { Handle } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
@@ -23,8 +24,13 @@ interface Reader<T> {
   reject(error: unknown): void;
 }
 
-const NONE: ReadonlySet<AnyPump> = new Set();
 const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
+
+/** Makes a promise without a closure of its own for each: `captureReader` leaves its two ends in `capturedReader`. */
+let capturedReader: Reader<any>;
+function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
+  capturedReader = { resolve, reject };
+}
 
 /**
  * The pump whose source is being called right now, synchronously: it reads every stage that is asked meanwhile. Signal
@@ -48,7 +54,7 @@ export class Pump<T> {
   readonly iterator: StageIterator<T> = new StageIterator(this);
   readonly pipeline: Pipeline;
   /** How the pipeline knows this pump. */
-  membership: WeakRef<AnyPump> | undefined;
+  readonly handle: Handle<AnyPump> = new Handle(this);
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
   readonly #stage: Readable;
@@ -88,7 +94,7 @@ export class Pump<T> {
 
   /** The pump that reads this stage, if it is known to be read by one. */
   #reader: AnyPump | undefined;
-  #upstream: Set<AnyPump> | undefined;
+  #upstream: AnyPump[] = [];
 
   constructor(stage: Readable, pipeline: Pipeline, source: Source<T>, bufferSize: number) {
     this.#stage = stage;
@@ -125,10 +131,16 @@ export class Pump<T> {
       return answer;
     }
     if (this.#finished) return Promise.resolve(DONE);
-    return new Promise((resolve, reject) => {
-      this.#addReader({ resolve, reject });
-      this.#ask();
-    });
+    return this.#wait();
+  }
+
+  #wait(): Promise<Result<T>> {
+    const promise = new Promise<Result<T>>(captureReader);
+    this.#readers.push(capturedReader);
+    // Until the next value that finds nobody waiting.
+    this.handle.hold(this);
+    this.#ask();
+    return promise;
   }
 
   /** The stage's own buffer has room for a value. */
@@ -168,7 +180,7 @@ export class Pump<T> {
   /** Says that the stage's own buffer ends here. */
   #finish(): void {
     this.#finished = true;
-    for (let reader = this.#shiftReader(); reader !== undefined; reader = this.#shiftReader()) reader.resolve(DONE);
+    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.resolve(DONE);
   }
 
   /** Fails the stage once what was pushed has been read. */
@@ -219,17 +231,6 @@ export class Pump<T> {
     if (!staysInside) this.pipeline.destroy(failure);
   }
 
-  #addReader(reader: Reader<T>): void {
-    if (this.#readers.length === 0) this.pipeline.waiting.add(this);
-    this.#readers.push(reader);
-  }
-
-  #shiftReader(): Reader<T> | undefined {
-    const reader = this.#readers.shift();
-    if (reader !== undefined && this.#readers.length === 0) this.pipeline.waiting.delete(this);
-    return reader;
-  }
-
   // Asking the source
 
   #ask(): void {
@@ -249,26 +250,26 @@ export class Pump<T> {
 
   #open(): SourceIterator<T> {
     try {
-      this.#source = resolveSource(this.#source, this.#context);
+      this.#source = resolveSource(this.#source, () => this.#context());
       return iterate(this.#source);
     } catch (error) {
       return failing(error);
     }
   }
 
-  readonly #context = (): SourceContext => {
+  #context(): SourceContext {
     this.#controller = new AbortController();
     return { signal: this.#controller.signal };
-  };
+  }
 
   readonly #onAnswer = (result: Result<T>): void => {
     this.#stepUnderWay = false;
     if (this.#closed) return;
     if (result.done) {
       this.#over = true;
-      this.#upstream = undefined;
+      this.#upstream = [];
     }
-    const reader = this.#shiftReader();
+    const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader.resolve(result);
       if (this.#over) this.#lastAnswerTaken();
@@ -276,7 +277,7 @@ export class Pump<T> {
       this.#streamWaits = false;
       this.#push(result);
     } else {
-      this.#held.push(this.#step!);
+      this.#hold();
     }
     this.#ask();
   };
@@ -288,22 +289,28 @@ export class Pump<T> {
     this.#over = true;
     this.#thrown = new Failure(error);
     this.#cancelUpstream(this.#thrown);
-    const reader = this.#shiftReader();
+    const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader.reject(error);
       this.#lastAnswerTaken();
     } else if (this.#streamWaits) {
       this.#fail(this.#thrown);
     } else {
-      this.#held.push(this.#step!);
+      this.#hold();
     }
   };
+
+  #hold(): void {
+    this.#held.push(this.#step!);
+    this.handle.release();
+  }
 
   /** Learns who reads: the pump that is calling its source, or, with a step of its own under way, the last one known. */
   #meetReader(): void {
     if (calling !== undefined) {
+      if (calling === this.#reader) return;
       this.#reader = calling;
-      (calling.#upstream ??= new Set()).add(this);
+      if (!calling.#upstream.includes(this)) calling.#upstream.push(this);
     } else if (this.#reader !== undefined && !this.#reader.#stepUnderWay) {
       this.#reader = undefined;
     }
@@ -336,6 +343,7 @@ export class Pump<T> {
   close(error: Error | null, callback: Callback): void {
     this.#closed = true;
     this.pipeline.left();
+    this.handle.release();
     if (this.#finished && pushedLength(this.#stage) === 0) {
       this.#told = true;
       this.#cleanedUp(callback);
@@ -349,11 +357,11 @@ export class Pump<T> {
   }
 
   #letReadersGo(): void {
-    const first = this.#shiftReader();
+    const first = this.#readers.shift();
     if (first === undefined) return;
     if (this.#told) first.resolve(DONE);
     else first.reject(this.#tell());
-    for (let reader = this.#shiftReader(); reader !== undefined; reader = this.#shiftReader()) reader.resolve(DONE);
+    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.resolve(DONE);
   }
 
   /** Closes the generator and what it reads, then lets the stage say `'error'` and `'close'`. */
@@ -361,7 +369,7 @@ export class Pump<T> {
     const isIdle = !this.#stepUnderWay;
     const upstream = this.#cancelUpstream(this.#failure);
     this.#cleaned = this.#closeSource();
-    const outcomes = Array.from(upstream, (pump) => pump.#unclaimedOutcome());
+    const outcomes = upstream.map((pump) => pump.#unclaimedOutcome());
     if (isIdle) outcomes.unshift(this.#cleaned);
     const awaited = outcomes.filter((promise) => promise !== undefined);
     if (awaited.length > 0) this.#released = firstFailure(awaited);
@@ -377,7 +385,7 @@ export class Pump<T> {
   }
 
   #cleanedUp(callback: Callback, failure?: Failure): void {
-    this.pipeline.forget(this.membership!);
+    this.pipeline.delete(this.handle);
     callback(failure !== undefined && this.#emitsErrors() ? failure.eventError : null);
   }
 
@@ -398,9 +406,9 @@ export class Pump<T> {
   }
 
   /** Destroys the stages that this one reads. */
-  #cancelUpstream(failure: Failure | undefined): ReadonlySet<AnyPump> {
-    const upstream = this.#upstream ?? NONE;
-    this.#upstream = undefined;
+  #cancelUpstream(failure: Failure | undefined): AnyPump[] {
+    const upstream = this.#upstream;
+    this.#upstream = [];
     for (const pump of upstream) pump.cancel(failure);
     return upstream;
   }

@@ -1,6 +1,3 @@
-/** The items a queue has room for before it grows; a power of two, as every capacity is. */
-const INITIAL_CAPACITY = 1;
-
 /**
  * First in, first out, on a ring that doubles when it is full: `push` and `shift` move no other item, and what has been
  * taken is not kept alive.
@@ -8,7 +5,8 @@ const INITIAL_CAPACITY = 1;
 export class Queue<T extends object> {
   length = 0;
   #head = 0;
-  #items: (T | undefined)[] = Array(INITIAL_CAPACITY).fill(undefined);
+  /** As many as a power of two, or none. */
+  #items: (T | undefined)[] = [];
 
   push(item: T): void {
     if (this.length === this.#items.length) this.#grow();
@@ -28,13 +26,12 @@ export class Queue<T extends object> {
   clear(): void {
     this.length = 0;
     this.#head = 0;
-    this.#items = Array(INITIAL_CAPACITY).fill(undefined);
+    this.#items = [];
   }
 
   #grow(): void {
-    const { length } = this;
-    const inOrder = Array.from({ length }, (_, index) => this.#items[(this.#head + index) & (length - 1)]);
-    this.#items = inOrder.concat(Array(length).fill(undefined));
+    const inOrder = [...this.#items.slice(this.#head), ...this.#items.slice(0, this.#head)];
+    this.#items = [...inOrder, ...Array(Math.max(1, this.length)).fill(undefined)];
     this.#head = 0;
   }
 }

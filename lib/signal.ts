@@ -1,9 +1,8 @@
 /** Tells pipelines of an aborted signal: one listener for all the pipelines of a signal, and none without a live one. */
 import { addAbortListener } from 'node:events';
 
+import { Members } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { Pump } from './pump.ts';
-import { WeakMembers } from './weak-members.ts';
 
 const watches = new WeakMap<AbortSignal, Watch>();
 
@@ -15,29 +14,27 @@ export function watchOver(signal: AbortSignal): Watch {
 }
 
 export class Watch {
-  /** See `Pipeline.waiting`. */
-  readonly waiting: Set<Pump<any>> = new Set();
   readonly #signal: AbortSignal;
-  readonly #pipelines = new WeakMembers<Pipeline>();
+  readonly #pipelines = new Members<Pipeline>();
   #listener: Disposable | undefined;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
   }
 
-  add(pipeline: Pipeline): WeakRef<Pipeline> {
+  add(pipeline: Pipeline): void {
     this.#listener ??= addAbortListener(this.#signal, () => this.#onAbort());
-    return this.#pipelines.add(pipeline);
+    this.#pipelines.add(pipeline);
   }
 
-  delete(reference: WeakRef<Pipeline>): void {
-    this.#pipelines.delete(reference);
+  delete(pipeline: Pipeline): void {
+    this.#pipelines.delete(pipeline);
     if (!this.#pipelines.isEmpty) return;
     this.#listener?.[Symbol.dispose]();
     this.#listener = undefined;
   }
 
   #onAbort(): void {
-    for (const pipeline of this.#pipelines.alive()) pipeline.abort(this.#signal);
+    for (const pipeline of this.#pipelines) pipeline.abort(this.#signal);
   }
 }
