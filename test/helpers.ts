@@ -13,12 +13,13 @@ export type AnyIterable<T> = AsyncIterable<T> | Iterable<T>;
 export interface Deferred<T> {
   promise: Promise<T>;
   resolve: (value: T) => void;
+  reject: (error: unknown) => void;
 }
 
 export function deferred<T = void>(): Deferred<T> {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((settlePromise) => (resolve = settlePromise));
-  return { promise, resolve };
+  let functions!: Pick<Deferred<T>, 'resolve' | 'reject'>;
+  const promise = new Promise<T>((resolve, reject) => (functions = { resolve, reject }));
+  return { promise, ...functions };
 }
 
 /** Passes turns of the event loop. */
@@ -110,9 +111,10 @@ export function rejection(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** Resolves when the stream has emitted 'close'. */
+/** Resolves when the stream has emitted 'close', which is a tick after `closed` becomes true. */
 export async function closed(stream: Readable): Promise<void> {
-  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
+  if (stream.closed) await turn();
+  else await new Promise((resolve) => stream.once('close', resolve));
 }
 
 /** A writable that takes a turn of the event loop for each value and holds no other meanwhile. */
@@ -132,7 +134,7 @@ function readAll<T>(stage: Stage<T>, take: (value: T) => void): void {
 }
 
 /** Resolves or rejects as a plain stream of Node's ends. */
-function ended(stream: Readable): Promise<void> {
+export function ended(stream: Readable): Promise<void> {
   return finished(stream);
 }
 
