@@ -42,8 +42,8 @@ export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipelin
   const buffer = <T>(source: Source<T>, stageOptions: StageOptions = {}): Stage<T> => {
     checkSource(source);
     checkObject('options', stageOptions);
-    const bufferSize = checkBufferSize(stageOptions.bufferSize ?? DEFAULT_BUFFER_SIZE);
-    return new BufferedStage(pipeline, source, bufferSize) as unknown as Stage<T>;
+    const { bufferSize = DEFAULT_BUFFER_SIZE } = stageOptions;
+    return new BufferedStage(pipeline, source, checkBufferSize(bufferSize)) as unknown as Stage<T>;
   };
   return Object.assign(buffer, { [Symbol.asyncDispose]: () => pipeline.dispose() });
 }

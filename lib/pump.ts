@@ -185,7 +185,6 @@ export class Pump<T> {
 
   /** Fails the stage once what was pushed has been read. */
   #fail(failure: Failure): void {
-    this.#over = true;
     if (pushedLength(this.#stage) === 0) this.#failNow(failure);
     else this.#heldBack = failure;
   }
@@ -235,15 +234,23 @@ export class Pump<T> {
 
   #ask(): void {
     if (this.#stepUnderWay || this.#over || this.#closed || !this.#hasRoom()) return;
-    this.#stepUnderWay = true;
     const outer = calling;
     calling = this;
-    this.#step = (this.#iterator ??= this.#open()).next() as Promise<Result<T>>;
+    this.#iterator ??= this.#open();
+    // A source function may have destroyed its own stage.
+    if (!this.#closed) this.#step = this.#takeStep(this.#iterator);
     calling = outer;
-    this.#step.then(this.#onAnswer, this.#onError);
+  }
+
+  #takeStep(iterator: SourceIterator<T>): Promise<Result<T>> {
+    this.#stepUnderWay = true;
+    const step = iterator.next() as Promise<Result<T>>;
+    step.then(this.#onAnswer, this.#onError);
+    return step;
   }
 
   #hasRoom(): boolean {
+    if (this.#heldBack !== undefined) return false;
     if (this.#readers.length > 0 || this.#streamWaits) return true;
     return !this.#streamed && this.#held.length < this.#bufferSize;
   }

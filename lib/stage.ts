@@ -7,6 +7,9 @@ import { Pump } from './pump.ts';
 import { pushedLength, streamDidRead } from './readable.ts';
 import type { Source } from './types.ts';
 
+/** Where Node's `isErrored()` asks first. What a loop was told is never emitted, which is what it would go by otherwise. */
+const isErrored = Symbol.for('nodejs.stream.errored');
+
 /**
  * Read by a loop, values go from the pump straight to the loop, and Node's part of the stage is told of nothing but the
  * end. Read as a stream, `_read()` asks the pump for values, which go through Node's buffer.
@@ -39,8 +42,13 @@ export class BufferedStage<T> extends Readable {
   }
 
   static {
-    // Node's types declare these as properties, which TypeScript does not let a class override by accessors.
+    // Not in the class body: Node's types declare properties, which TypeScript does not let accessors override.
     Object.defineProperties(this.prototype, {
+      [isErrored]: {
+        get(this: BufferedStage<unknown>) {
+          return this.errored !== null;
+        },
+      },
       readableLength: {
         get(this: BufferedStage<unknown>) {
           return pushedLength(this) + this.#pump.heldLength;
