@@ -5,22 +5,10 @@ import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, rejection, turn } from './helpers.ts';
+import { collect, recorded, rejection, turn } from './helpers.ts';
 
 const REASON = new Error('enough');
 const never = new Promise<never>(() => {});
-
-/** What has started and what has been closed. */
-type Log = string[];
-
-async function* logged<T>(name: string, log: Log, values: () => AsyncIterable<T> | Iterable<T>): AsyncGenerator<T> {
-  log.push(`${name} starts`);
-  try {
-    yield* values();
-  } finally {
-    log.push(`${name} closes`);
-  }
-}
 
 function* naturals(): Generator<number> {
   for (let n = 1; ; n++) yield n;
@@ -88,19 +76,19 @@ for (const [consumer, consume] of Object.entries(consumers)) {
     this.timeout(2000);
 
     it('before the first read lets nothing start', async () => {
-      const log: Log = [];
+      const log: string[] = [];
       const buffer = bufferedPipeline({ signal: AbortSignal.abort(REASON) });
-      const first = buffer(() => logged('first', log, naturals));
-      const error = await rejection(consume(buffer(logged('second', log, () => first)), () => log.push('value')));
+      const first = buffer(() => recorded(log, 'first', naturals()));
+      const error = await rejection(consume(buffer(recorded(log, 'second', first)), () => log.push('value')));
       expectAbortError(error);
       expect(log).to.deep.equal([]);
     });
 
     it('between two values is what comes next', async () => {
-      const log: Log = [];
+      const log: string[] = [];
       const seen: number[] = [];
       const controller = new AbortController();
-      const stage = bufferedPipeline(controller)(logged('source', log, naturals), { bufferSize: 4 });
+      const stage = bufferedPipeline(controller)(recorded(log, 'source', naturals()), { bufferSize: 4 });
       const error = await rejection(
         consume(stage, (n) => {
           seen.push(n);
@@ -189,9 +177,9 @@ describe('An abort', function () {
   });
 
   it('says nothing to a stage that nobody reads', async () => {
-    const log: Log = [];
+    const log: string[] = [];
     const controller = new AbortController();
-    bufferedPipeline(controller)(logged('source', log, naturals));
+    bufferedPipeline(controller)(recorded(log, 'source', naturals()));
     controller.abort(REASON);
     await turn();
     expect(log).to.deep.equal([]);
@@ -232,12 +220,12 @@ describe('An abort', function () {
 
   for (const which of ['first', 'second', 'third']) {
     it(`closes the generators around the ${which} of three that never settles`, async () => {
-      const log: Log = [];
+      const log: string[] = [];
       const controller = new AbortController();
       const buffer = bufferedPipeline(controller);
-      const first = buffer(logged('first', log, () => step(buffer(naturals()), which === 'first')));
-      const second = buffer(logged('second', log, () => step(first, which === 'second')));
-      const third = buffer(logged('third', log, () => step(second, which === 'third')));
+      const first = buffer(recorded(log, 'first', step(buffer(naturals()), which === 'first')));
+      const second = buffer(recorded(log, 'second', step(first, which === 'second')));
+      const third = buffer(recorded(log, 'third', step(second, which === 'third')));
       const error = rejection(collect(third));
       await turn();
       controller.abort(REASON);
@@ -249,7 +237,7 @@ describe('An abort', function () {
   }
 
   it('closes a generator that causes it once its step has settled, and only once', async () => {
-    const log: Log = [];
+    const log: string[] = [];
     const controller = new AbortController();
     const source = async function* (): AsyncGenerator<number> {
       controller.abort(REASON);
@@ -257,18 +245,18 @@ describe('An abort', function () {
       yield 1;
       log.push('next step');
     };
-    const stage = bufferedPipeline(controller)(logged('source', log, source));
+    const stage = bufferedPipeline(controller)(recorded(log, 'source', source()));
     expectAbortError(await rejection(collect(stage)));
     await turn();
     expect(log).to.deep.equal(['source starts', 'step goes on', 'source closes']);
   });
 
   it('by a source function leaves the generator that it returns unstarted', async () => {
-    const log: Log = [];
+    const log: string[] = [];
     const controller = new AbortController();
     const stage = bufferedPipeline(controller)(() => {
       controller.abort(REASON);
-      return logged('source', log, naturals);
+      return recorded(log, 'source', naturals());
     });
     expectAbortError(await rejection(collect(stage)));
     await turn();
@@ -348,13 +336,12 @@ describe('The signal that a source function is given', function () {
   });
 
   it('lets a step under way stop, and the clean-up follow', async () => {
-    const log: Log = [];
+    const log: string[] = [];
     const controller = new AbortController();
-    const stage = bufferedPipeline(controller)(({ signal }) =>
-      logged('source', log, async function* () {
-        yield await new Promise<number>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-      }),
-    );
+    const waiting = async function* (signal: AbortSignal): AsyncGenerator<number> {
+      yield await new Promise<number>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const stage = bufferedPipeline(controller)(({ signal }) => recorded(log, 'source', waiting(signal)));
     const error = rejection(collect(stage));
     await turn();
     controller.abort(REASON);
