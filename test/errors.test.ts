@@ -345,6 +345,19 @@ describe('one fate', function () {
     expectFailure(await outcomeOf(buffer(range(3))), [], boom);
   });
 
+  it('begins when a loop gets the error of a stage that a generator has begun to read', async () => {
+    const buffer = bufferedPipeline();
+    const input = buffer(failingAfter(2, boom));
+    const header = buffer(async function* () {
+      yield (await input[Symbol.asyncIterator]().next()).value;
+      yield* range(9);
+    });
+    await header[Symbol.asyncIterator]().next();
+    await settle();
+    expectFailure(await outcomeOf(input), [2], boom);
+    expectFailure(await outcomeOf(buffer(range(3))), [], boom);
+  });
+
   it('does not change a stage that has ended', async () => {
     const { buffer, fail } = doomed();
     const ended = buffer(range(3));
