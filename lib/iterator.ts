@@ -12,7 +12,7 @@ export interface Readout<T> {
 }
 
 /**
- * The one iterator of a stage: two loops over a stage share its values, as two loops over a generator do. There is no
+ * Has no state of its own: two loops over a stage share its values, as two loops over a generator do. There is no
  * `throw()`: a consumer that fails leaves by `return()`, and an error of its own never enters a source.
  */
 export class StageIterator<T> {

@@ -4,9 +4,9 @@
  * reaches all whom it concerns.
  */
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers';
 
 import { abortError, Failure, isAbortError, nullValue, prematureClose } from './errors.ts';
-import { StageIterator } from './iterator.ts';
 import { Handle } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Queue } from './queue.ts';
@@ -27,7 +27,7 @@ interface Reader<T> {
 const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
 
 /** Makes a promise without a closure of its own for each: `captureReader` leaves its two ends in `capturedReader`. */
-let capturedReader: Reader<any>;
+let capturedReader: Reader<any> | undefined;
 function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
   capturedReader = { resolve, reject };
 }
@@ -51,7 +51,6 @@ let calling: AnyPump | undefined;
  * if there is room for what it yields.
  */
 export class Pump<T> {
-  readonly iterator: StageIterator<T> = new StageIterator(this);
   readonly pipeline: Pipeline;
   /** How the pipeline knows this pump. */
   readonly handle: Handle<AnyPump> = new Handle(this);
@@ -73,6 +72,9 @@ export class Pump<T> {
 
   #iterator: SourceIterator<T> | undefined;
   #controller: AbortController | undefined;
+  /** Made once, when the source is opened. */
+  #onAnswer: ((result: Result<T>) => void) | undefined;
+  #onError: ((error: unknown) => void) | undefined;
   #stepUnderWay = false;
   #step: Promise<Result<T>> | undefined;
   #thrown: Failure | undefined;
@@ -136,7 +138,8 @@ export class Pump<T> {
 
   #wait(): Promise<Result<T>> {
     const promise = new Promise<Result<T>>(captureReader);
-    this.#readers.push(capturedReader);
+    this.#readers.push(capturedReader!);
+    capturedReader = undefined;
     // Until the next value that finds nobody waiting.
     this.handle.hold(this);
     this.#ask();
@@ -245,7 +248,8 @@ export class Pump<T> {
   #takeStep(iterator: SourceIterator<T>): Promise<Result<T>> {
     this.#stepUnderWay = true;
     const step = iterator.next() as Promise<Result<T>>;
-    step.then(this.#onAnswer, this.#onError);
+    // Handled in any case; the error of a step is handed over by the promise of whoever takes it.
+    void step.then(this.#onAnswer, this.#onError);
     return step;
   }
 
@@ -256,6 +260,8 @@ export class Pump<T> {
   }
 
   #open(): SourceIterator<T> {
+    this.#onAnswer = (result) => this.#answered(result);
+    this.#onError = (error) => this.#threw(error);
     try {
       this.#source = resolveSource(this.#source, () => this.#context());
       return iterate(this.#source);
@@ -269,8 +275,8 @@ export class Pump<T> {
     return { signal: this.#controller.signal };
   }
 
-  readonly #onAnswer = (result: Result<T>): void => {
-    this.#stepUnderWay = false;
+  #answered(result: Result<T>): void {
+    const step = this.#stepDone();
     if (this.#closed) return;
     if (result.done) {
       this.#over = true;
@@ -284,13 +290,13 @@ export class Pump<T> {
       this.#streamWaits = false;
       this.#push(result);
     } else {
-      this.#hold();
+      this.#hold(step);
     }
     this.#ask();
-  };
+  }
 
-  readonly #onError = (error: unknown): void => {
-    this.#stepUnderWay = false;
+  #threw(error: unknown): void {
+    const step = this.#stepDone();
     // Too late to be of interest: the stage was destroyed while this step, ahead of its reader, was under way.
     if (this.#closed) return;
     this.#over = true;
@@ -303,12 +309,20 @@ export class Pump<T> {
     } else if (this.#streamWaits) {
       this.#fail(this.#thrown);
     } else {
-      this.#hold();
+      this.#hold(step);
     }
-  };
+  }
 
-  #hold(): void {
-    this.#held.push(this.#step!);
+  /** Forgets the promise of the step, and so its value. */
+  #stepDone(): Promise<Result<T>> {
+    const step = this.#step!;
+    this.#stepUnderWay = false;
+    this.#step = undefined;
+    return step;
+  }
+
+  #hold(step: Promise<Result<T>>): void {
+    this.#held.push(step);
     this.handle.release();
   }
 
@@ -373,11 +387,10 @@ export class Pump<T> {
 
   /** Closes the generator and what it reads, then lets the stage say `'error'` and `'close'`. */
   #cleanUp(callback: Callback): void {
-    const isIdle = !this.#stepUnderWay;
     const upstream = this.#cancelUpstream(this.#failure);
     this.#cleaned = this.#closeSource();
     const outcomes = upstream.map((pump) => pump.#unclaimedOutcome());
-    if (isIdle) outcomes.unshift(this.#cleaned);
+    outcomes.unshift(this.#stepUnderWay ? this.#cleanedIfSoonIdle() : this.#cleaned);
     const awaited = outcomes.filter((promise) => promise !== undefined);
     if (awaited.length > 0) this.#released = firstFailure(awaited);
     if (this.#failure === undefined) {
@@ -389,6 +402,15 @@ export class Pump<T> {
       process.nextTick(() => this.#emitsErrors() && this.#stage.emit('error', eventError));
       whenSettled(this.#cleaned, () => this.#cleanedUp(callback));
     });
+  }
+
+  /**
+   * A reader that leaves between two values mostly finds the generator in a step already, ahead of it. A step that needs
+   * no more than a turn of the event loop passes for idle, so that leaving waits as it would without a buffer.
+   */
+  async #cleanedIfSoonIdle(): Promise<Failure | undefined> {
+    const isIdle = await Promise.race([settlement(this.#step ?? this.#cleaned!), nextTurn()]);
+    return isIdle ? this.#cleaned : undefined;
   }
 
   #cleanedUp(callback: Callback, failure?: Failure): void {
@@ -438,6 +460,17 @@ function outcomeOf(promise: Promise<unknown>): Promise<Failure | undefined> {
     () => undefined,
     (error: unknown) => new Failure(error),
   );
+}
+
+function settlement(promise: Promise<unknown>): Promise<true> {
+  return promise.then(
+    () => true as const,
+    () => true as const,
+  );
+}
+
+function nextTurn(): Promise<false> {
+  return new Promise((resolve) => setImmediate(resolve, false));
 }
 
 /** The first by place, once all have settled. */

@@ -1,3 +1,6 @@
+/** Shared by all queues that have never held an item. */
+const NONE: never[] = [];
+
 /**
  * First in, first out, on a ring that doubles when it is full: `push` and `shift` move no other item, and what has been
  * taken is not kept alive.
@@ -6,7 +9,7 @@ export class Queue<T extends object> {
   length = 0;
   #head = 0;
   /** As many as a power of two, or none. */
-  #items: (T | undefined)[] = [];
+  #items: (T | undefined)[] = NONE;
 
   push(item: T): void {
     if (this.length === this.#items.length) this.#grow();
@@ -26,7 +29,7 @@ export class Queue<T extends object> {
   clear(): void {
     this.length = 0;
     this.#head = 0;
-    this.#items = [];
+    this.#items = NONE;
   }
 
   #grow(): void {

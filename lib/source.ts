@@ -57,8 +57,8 @@ export function cancelStream(source: unknown): void {
 }
 
 /** `yield*` takes whatever `for await` takes, with the same checks, and hands on results as they are. */
-async function* relay<T>(iterable: SourceIterable<T>): AsyncGenerator<T> {
-  yield* iterable as AsyncIterable<T>;
+async function* relay<T>(iterable: SourceIterable<T>): AsyncGenerator<T, unknown> {
+  return yield* iterable as AsyncIterable<T, unknown>;
 }
 
 /** A web stream's own iterator would have `return()` wait for a read under way; its reader cancels at once. */

@@ -1,7 +1,7 @@
 /** The Node side of a stage: an object-mode `Readable` that is fed by a pump. */
 import { Readable } from 'node:stream';
 
-import type { StageIterator } from './iterator.ts';
+import { StageIterator } from './iterator.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Pump } from './pump.ts';
 import { pushedLength, streamDidRead } from './readable.ts';
@@ -24,7 +24,7 @@ export class BufferedStage<T> extends Readable {
   }
 
   override [Symbol.asyncIterator](): StageIterator<T> & NodeJS.AsyncIterator<T> {
-    return this.#pump.iterator as StageIterator<T> & NodeJS.AsyncIterator<T>;
+    return new StageIterator(this.#pump) as StageIterator<T> & NodeJS.AsyncIterator<T>;
   }
 
   override read(size?: number): T | null {

@@ -39,9 +39,14 @@ type Abortable = Pick<OperatorOptions, 'signal'>;
  * @typeParam T - What the source yields.
  */
 export interface Stage<T> extends Readable {
+  // The overloads with `any` are never chosen. Without them, a stage would not be a `NodeJS.ReadableStream` to the
+  // compiler, whose items are strings and buffers. Calls take the first overload, inference the last.
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
-  iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<T>;
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<any>;
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
   read(size?: number): T | null;
+  read(size?: number): any;
+  iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<T>;
 
   addListener(event: 'data', listener: (item: T) => void): this;
   addListener<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
