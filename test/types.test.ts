@@ -1,0 +1,232 @@
+/**
+ * The types of the items, from the source to the consumer. The compiler checks most of it: `typed<T>()(value)` compiles
+ * only if the value is exactly of type T. What runs checks that the values are what their types say.
+ */
+import { expect } from 'chai';
+import { Readable, Writable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+
+import { bufferedPipeline, type BufferedPipeline, type SourceContext, type Stage } from '../lib/index.ts';
+import { collect } from './helpers.ts';
+
+/** Whether two types are the very same: the compiler takes two such functions for alike only if it cannot tell A from B. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- they keep the conditions unresolved
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+type Mismatch = 'the value is not of exactly this type';
+
+type Check<A, B> = Equal<A, B> extends true ? [] : [Mismatch];
+
+/** Hands the value on. */
+function typed<Expected>() {
+  return <Actual>(...[value]: [value: Actual, ...check: Check<Actual, Expected>]): Actual => value;
+}
+
+interface Row {
+  id: number;
+}
+
+async function* rows(): AsyncGenerator<Row> {
+  yield { id: 1 };
+  yield { id: 2 };
+}
+
+function* words(): Generator<string, number, undefined> {
+  yield 'a';
+  return 1;
+}
+
+class Fetcher {
+  async *[Symbol.asyncIterator](): AsyncIterator<boolean> {
+    yield true;
+  }
+}
+
+const buffer: BufferedPipeline = bufferedPipeline();
+
+describe('The type of a stage', function () {
+  this.timeout(2000);
+
+  it('is that of what its source yields', async () => {
+    const readonlyNumbers: readonly number[] = [1];
+    const union = [1, 'a'] as (number | string)[];
+    const promised = [Promise.resolve(1), 2];
+    const nothing = [null, undefined, 1];
+
+    expect(await collect(typed<Stage<Row>>()(buffer(rows())))).to.deep.equal([{ id: 1 }, { id: 2 }]);
+    expect(await collect(typed<Stage<string>>()(buffer(words())))).to.deep.equal(['a']);
+    expect(await collect(typed<Stage<boolean>>()(buffer(new Fetcher())))).to.deep.equal([true]);
+    expect(await collect(typed<Stage<number>>()(buffer(readonlyNumbers)))).to.deep.equal([1]);
+    expect(await collect(typed<Stage<number | string>>()(buffer(union)))).to.deep.equal([1, 'a']);
+    expect(await collect(typed<Stage<number>>()(buffer(promised)))).to.deep.equal([1, 2]);
+    expect(await collect(typed<Stage<number | null | undefined>>()(buffer(nothing)))).to.deep.equal(nothing);
+    expect(await collect(typed<Stage<string>>()(buffer('ab')))).to.deep.equal(['a', 'b']);
+    expect(await collect(typed<Stage<number>>()(buffer(new Set([1]))))).to.deep.equal([1]);
+    expect(await collect(typed<Stage<[string, Row]>>()(buffer(new Map([['a', { id: 1 }]]))))).to.have.lengthOf(1);
+    expect(await collect(typed<Stage<Row>>()(buffer(buffer(rows()))))).to.have.lengthOf(2);
+  });
+
+  it('is that of what its source function returns', async () => {
+    expect(await collect(typed<Stage<Row>>()(buffer(rows)))).to.have.lengthOf(2);
+    expect(await collect(typed<Stage<number>>()(buffer(() => [1])))).to.deep.equal([1]);
+    expect(await collect(typed<Stage<number>>()(buffer(() => [Promise.resolve(1)])))).to.deep.equal([1]);
+    const aware = buffer((context) => {
+      typed<SourceContext>()(context);
+      return [typed<boolean>()(context.signal.aborted)];
+    });
+    expect(await collect(typed<Stage<boolean>>()(aware))).to.deep.equal([false]);
+    const awareGenerator = async function* ({ signal }: { signal: AbortSignal }): AsyncGenerator<AbortSignal> {
+      yield signal;
+    };
+    const [signal] = await collect(typed<Stage<AbortSignal>>()(buffer(awareGenerator)));
+    expect(signal).to.be.an.instanceof(AbortSignal);
+  });
+
+  it('can be given, and is then asked of the source', () => {
+    typed<Stage<number | string>>()(buffer<number | string>([1]));
+    // @ts-expect-error -- the source yields numbers
+    const stage = buffer<string>([1]);
+    expect(stage).to.be.an.instanceof(Readable);
+  });
+
+  it('flows through a chain of generic generators', async () => {
+    async function* batch<T>(source: AsyncIterable<T>): AsyncGenerator<T[]> {
+      for await (const item of source) yield [item];
+    }
+    const batches = typed<Stage<Row[]>>()(buffer(batch(buffer(rows())), { bufferSize: 2 }));
+    expect(await collect(batches)).to.deep.equal([[{ id: 1 }], [{ id: 2 }]]);
+  });
+
+  it('is kept inside a generic function', async () => {
+    const through = <T>(source: AsyncIterable<T>): Stage<T> => buffer(source);
+    expect(await collect(typed<Stage<Row>>()(through(rows())))).to.have.lengthOf(2);
+  });
+});
+
+describe('The type of an item', function () {
+  this.timeout(2000);
+  const make = (): Stage<Row> => buffer(rows());
+  const isFirst = (row: Row): row is Row & { id: 1 } => row.id === 1;
+
+  it('is known to loops and iterators', async () => {
+    for await (const row of buffer(rows())) expect(typed<Row>()(row).id).to.be.a('number');
+    for await (const row of buffer(rows()).iterator({ destroyOnReturn: true })) typed<Row>()(row);
+    const answer = await buffer(rows())[Symbol.asyncIterator]().next();
+    if (!answer.done) expect(typed<Row>()(answer.value)).to.deep.equal({ id: 1 });
+    expect(answer.done).to.equal(false);
+  });
+
+  it('is known to read() and to listeners', async () => {
+    const taken: Row[] = [];
+    const stage = buffer(rows());
+    typed<Row | null>()(stage.read());
+    stage.once('data', (row) => typed<Row>()(row));
+    stage.addListener('data', (row) => typed<Row>()(row));
+    stage.on('data', (row) => taken.push(typed<Row>()(row)));
+    stage.on('error', (error) => typed<any>()(error)).on('end', () => {});
+    // @ts-expect-error -- the items are rows
+    stage.on('data', (word: string) => word);
+    await new Promise((resolve) => stage.once('close', resolve));
+    expect(taken).to.deep.equal([{ id: 1 }, { id: 2 }]);
+  });
+
+  it('is known to operators that make streams', async () => {
+    expect(await typed<Stage<string>>()(make().map((row) => `#${row.id}`)).toArray()).to.deep.equal(['#1', '#2']);
+    expect(
+      await typed<Stage<number>>()(make().map(async ({ id }, { signal }) => (signal.aborted ? 0 : id))).toArray(),
+    ).to.deep.equal([1, 2]);
+    expect(await typed<Stage<Row>>()(make().filter(({ id }) => id > 1)).toArray()).to.deep.equal([{ id: 2 }]);
+    expect(await typed<Stage<Row & { id: 1 }>>()(make().filter(isFirst)).toArray()).to.deep.equal([{ id: 1 }]);
+    expect(await typed<Stage<number>>()(make().flatMap(({ id }) => [id, id])).toArray()).to.deep.equal([1, 1, 2, 2]);
+    expect(await typed<Stage<Row>>()(make().take(1)).toArray()).to.deep.equal([{ id: 1 }]);
+    expect(await typed<Stage<Row>>()(make().drop(1)).toArray()).to.deep.equal([{ id: 2 }]);
+  });
+
+  it('is known to operators that make promises', async () => {
+    expect(await typed<Promise<Row[]>>()(make().toArray())).to.deep.equal([{ id: 1 }, { id: 2 }]);
+    expect(await typed<Promise<Row | undefined>>()(make().find(({ id }) => id > 1))).to.deep.equal({ id: 2 });
+    expect(await typed<Promise<(Row & { id: 1 }) | undefined>>()(make().find(isFirst))).to.deep.equal({ id: 1 });
+    expect(await typed<Promise<boolean>>()(make().some(({ id }) => id > 1))).to.equal(true);
+    expect(await typed<Promise<boolean>>()(make().every(async ({ id }) => id > 1))).to.equal(false);
+    expect(await typed<Promise<Row>>()(make().reduce((a, b) => ({ id: a.id + b.id })))).to.deep.equal({ id: 3 });
+    expect(await typed<Promise<string>>()(make().reduce((all, { id }) => all + id, ''))).to.equal('12');
+    const ids: number[] = [];
+    expect(await typed<Promise<void>>()(make().forEach(({ id }) => void ids.push(id)))).to.equal(undefined);
+    expect(ids).to.deep.equal([1, 2]);
+  });
+
+  it('lets no wrong use pass', async () => {
+    const isEmpty = (word: string): boolean => word === '';
+    // @ts-expect-error -- a row has no name
+    expect(await make().some((row) => row.name)).to.equal(false);
+    // @ts-expect-error -- a row is no string
+    expect(await make().every(isEmpty)).to.equal(false);
+    // @ts-expect-error -- the items are rows
+    const items: string[] = await make().toArray();
+    expect(items).to.have.lengthOf(2);
+  });
+});
+
+describe('A stage, for the compiler,', function () {
+  this.timeout(2000);
+
+  it('is a Readable, wherever one is asked for', async () => {
+    const readable: Readable = buffer(['a']);
+    const nodeStream: NodeJS.ReadableStream = buffer(['a']);
+    const iterable: AsyncIterable<string> = buffer(['a']);
+    for (const stage of [readable, nodeStream, iterable]) expect(stage).to.be.an.instanceof(Readable);
+
+    await finished(buffer(['a']).resume());
+    const taken: string[] = [];
+    const write = (word: string, _: unknown, done: () => void): void => {
+      taken.push(word);
+      done();
+    };
+    await pipeline(buffer(['a']), new Writable({ objectMode: true, write }));
+    await finished(buffer(['b']).pipe(new Writable({ objectMode: true, write })));
+    await pipeline(buffer(['c']), async (source: AsyncIterable<string>) => taken.push(...(await collect(source))));
+    expect(taken).to.deep.equal(['a', 'b', 'c']);
+  });
+});
+
+describe('A wrong call', () => {
+  it('is refused by the compiler as it is when it runs', () => {
+    const calls = [
+      // @ts-expect-error -- a number is not iterable
+      () => buffer(1),
+      // @ts-expect-error -- an object is not iterable
+      () => buffer({}),
+      // @ts-expect-error -- null is not iterable
+      () => buffer(null),
+      // @ts-expect-error -- a source is missing
+      () => buffer(),
+      // @ts-expect-error -- a promise is not iterable
+      () => buffer(Promise.resolve([1])),
+      // @ts-expect-error -- the options are an object
+      () => buffer([1], 2),
+      // @ts-expect-error -- the size is a number
+      () => buffer([1], { bufferSize: '2' }),
+      // @ts-expect-error -- the options are an object
+      () => bufferedPipeline(1),
+      // @ts-expect-error -- the signal is an AbortSignal
+      () => bufferedPipeline({ signal: 'abort' }),
+    ];
+    for (const call of calls) expect(call).to.throw(TypeError).with.property('code', 'ERR_INVALID_ARG_TYPE');
+  });
+
+  it('is refused by the compiler where it would fail only when the stage is read', () => {
+    // @ts-expect-error -- a function returns an iterable
+    expect(buffer(() => 1)).to.be.an.instanceof(Readable);
+    // @ts-expect-error -- a function returns an iterable, not a promise of one
+    expect(buffer(async () => [1])).to.be.an.instanceof(Readable);
+    // @ts-expect-error -- a function is called with a context only
+    expect(buffer((context: SourceContext, size: number) => [context, size])).to.be.an.instanceof(Readable);
+  });
+
+  it('with an unknown option is refused by the compiler', () => {
+    // @ts-expect-error -- there is no such option
+    expect(buffer([1], { highWaterMark: 2 })).to.be.an.instanceof(Readable);
+    // @ts-expect-error -- there is no such option
+    expect(bufferedPipeline({ bufferSize: 2 })).to.be.a('function');
+  });
+});
