@@ -243,6 +243,16 @@ describe('a random chain with buffers', () => {
     await fc.assert(property, parameters(RUNS));
   }).timeout(300_000);
 
+  it('has cleaned up when its loop ends, where no step lasts a turn of the event loop', async () => {
+    const quick = chain.map((described) => ({ ...described, steps: described.steps.map(withoutTurns) }));
+    const property = fc.asyncProperty(quick, consumer, async (described, how) => {
+      const program = new Program(described);
+      await consume(program.build(buffered()), { ...how, delays: [NO_DELAY] });
+      expect(program.running).to.equal(0);
+    });
+    await fc.assert(property, parameters(RUNS / 5));
+  }).timeout(60_000);
+
   for (const [name, read] of Object.entries(STREAM_CONSUMERS)) {
     it(`gives all values before the error when it is read by ${name}`, async () => {
       const property = fc.asyncProperty(chain, async (described) => {
@@ -266,6 +276,11 @@ describe('a random chain with buffers', () => {
     }).timeout(60_000);
   }
 });
+
+function withoutTurns(step: Step): Step {
+  const quick = ({ microtasks }: Delay): Delay => ({ microtasks, isTurn: false });
+  return { ...step, delays: step.delays.map(quick), cleanUp: quick(step.cleanUp) };
+}
 
 const NO_DELAY: Delay = { microtasks: 0, isTurn: false };
 
