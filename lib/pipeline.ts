@@ -53,7 +53,9 @@ function checkObject(name: string, value: unknown): void {
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  if (signal === undefined) return undefined;
+  // By shape, as Node does: a signal may come from another realm.
+  if (typeof signal === 'object' && signal !== null && 'aborted' in signal) return signal as AbortSignal;
   throw wrongType('signal', 'an AbortSignal', signal);
 }
 
