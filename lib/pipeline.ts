@@ -53,9 +53,7 @@ function checkObject(name: string, value: unknown): void {
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  // By shape, as Node does: a signal may come from another realm.
-  if (typeof signal === 'object' && signal !== null && 'aborted' in signal) return signal as AbortSignal;
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
   throw wrongType('signal', 'an AbortSignal', signal);
 }
 
