@@ -1,7 +1,8 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
+import { firstFailure } from './closing.ts';
 import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
 import { type Handle, type Member, Members } from './members.ts';
-import { firstFailure, type Pump } from './pump.ts';
+import type { Pump } from './pump.ts';
 import { type Watch, watchOver } from './signal.ts';
 import { checkSource } from './source.ts';
 import { BufferedStage } from './stage.ts';

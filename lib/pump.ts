@@ -1,42 +1,17 @@
-/**
- * The pump of a stage: takes values from the source, one at a time and no further ahead than `bufferSize`, and hands
- * them to whoever reads the stage. It also knows whom its stage reads and who reads it, so that an end of any kind
- * reaches all whom it concerns.
- */
+/** The pump of a stage: takes values from the source and hands them to whoever reads the stage. */
 import type { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers';
 
-import { abortError, Failure, isAbortError, nullValue, prematureClose } from './errors.ts';
+import { Closing, whenSettled } from './closing.ts';
+import { DependencyNode } from './dependency.ts';
+import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
+import { Line, type Reader, type Result } from './line.ts';
 import { Handle } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
-import { Queue } from './queue.ts';
-import { pushedLength } from './readable.ts';
 import { cancelStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import { StreamSide } from './stream-side.ts';
 import type { Source, SourceContext } from './types.ts';
 
-type Result<T> = IteratorResult<T, undefined>;
-type AnyPump = Pump<any>;
-type Callback = (error?: Error | null) => void;
-
-/** A consumer that waits in `next()`. */
-interface Reader<T> {
-  resolve(result: Result<T>): void;
-  reject(error: unknown): void;
-}
-
 const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
-
-/** Makes a promise without a closure of its own for each: `captureReader` leaves its two ends in `capturedReader`. */
-let capturedReader: Reader<any> | undefined;
-function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
-  capturedReader = { resolve, reject };
-}
-
-/**
- * The pump whose source is being called right now, synchronously: it reads every stage that is asked meanwhile. Signal
- * libraries learn their dependencies like this.
- */
-let calling: AnyPump | undefined;
 
 /**
  * The states of a pump, in their order; a stage can be destroyed in each:
@@ -47,153 +22,122 @@ let calling: AnyPump | undefined;
  * - *finished*: the end has been handed over. An error that is handed over closes the pump instead.
  * - *closed*: the stage was destroyed. The first read fails, unless the consumer has left or knows already.
  *
- * What always holds: values wait only while no reader does, at most `bufferSize` of them, and a step is under way only
- * if there is room for what it yields.
+ * What always holds: at most `bufferSize` values wait for a reader, and a step is under way only if there is room for
+ * what it yields. Values wait in the line, or, once the stage is read as a stream, in Node's buffer.
  */
-export class Pump<T> {
+export class Pump<T> extends DependencyNode {
   readonly pipeline: Pipeline;
   /** How the pipeline knows this pump. */
-  readonly handle: Handle<AnyPump> = new Handle(this);
+  readonly handle: Handle<Pump<any>> = new Handle(this);
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
+  isStepping = false;
+  isOver = false;
+
   readonly #stage: Readable;
   readonly #bufferSize: number;
+  readonly #line: Line<T> = new Line();
+  /** Made when the stage is first read as a stream. */
+  #stream: StreamSide<T> | undefined;
+
   /** What was given, or, once it was called, what it returned. */
   #source: Source<T>;
-
-  /** The source's answers that nobody has taken: its own promises, settled. */
-  readonly #held: Queue<Promise<Result<T>>> = new Queue();
-  readonly #readers: Queue<Reader<T>> = new Queue();
-  /** Whether the stage has been read as a stream; from then on values wait in its own buffer. */
-  #streamed = false;
-  #streamWaits = false;
-  /** An error in line behind values in the stage's own buffer. */
-  #heldBack: Failure | undefined;
-
   #iterator: SourceIterator<T> | undefined;
   #controller: AbortController | undefined;
   /** Made once, when the source is opened. */
   #onAnswer: ((result: Result<T>) => void) | undefined;
   #onError: ((error: unknown) => void) | undefined;
-  #stepUnderWay = false;
   #step: Promise<Result<T>> | undefined;
+  /** What the source threw. */
   #thrown: Failure | undefined;
-  #over = false;
-  #finished = false;
+  #isFinished = false;
 
-  #closed = false;
+  #isClosed = false;
+  #closing: Closing | undefined;
   /** What the stage was destroyed with. */
   #failure: Failure | undefined;
   /** Whether the consumers of loops know how it ended. */
-  #told = false;
+  #isTold = false;
   /** Whether an `'error'` event would only repeat what a loop was told or what happened elsewhere. */
-  #silent = false;
-  /** Settles when the generators that were idle have cleaned up, with what went wrong. */
-  #released: Promise<Failure | undefined> | undefined;
-  /** Whether somebody is told of errors in the clean-up. */
-  #claimed = false;
-  #cleaned: Promise<Failure | undefined> | undefined;
-
-  /** The pump that reads this stage, if it is known to be read by one. */
-  #reader: AnyPump | undefined;
-  #upstream: AnyPump[] = [];
+  #isSilent = false;
 
   constructor(stage: Readable, pipeline: Pipeline, source: Source<T>, bufferSize: number) {
+    super();
     this.#stage = stage;
     this.pipeline = pipeline;
     this.#source = source;
     this.#bufferSize = bufferSize;
   }
 
-  /** How many values wait in line here. */
+  /** How many values wait in line, what has been pushed not counted. */
   get heldLength(): number {
-    const lastAnswer = this.#over && this.#held.length > 0 ? 1 : 0;
-    return this.#held.length - lastAnswer;
-  }
-
-  /** Settles when the generator, if it was opened, has cleaned up; an earlier error wins over one in the clean-up. */
-  async cleaned(): Promise<Failure | undefined> {
-    const failure = await this.#cleaned;
-    return this.#failure === undefined ? failure : undefined;
+    return this.#line.answerCount - (this.isOver && this.#line.answerCount > 0 ? 1 : 0);
   }
 
   // Handing over
 
+  /** The next value for a loop. */
   next(): Promise<Result<T>> {
-    this.#meetReader();
+    this.meetReader();
     this.loopDidRead = true;
-    if (this.#closed) return this.#afterClose();
-    if (this.#streamed && pushedLength(this.#stage) > 0) {
-      return Promise.resolve({ done: false, value: this.#stage.read() as T });
-    }
-    const answer = this.#held.shift();
+    if (this.#isClosed) return this.#afterClose();
+    if (this.#stream?.hasValues) return Promise.resolve({ done: false, value: this.#stage.read() as T });
+    const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
-      if (this.#over && this.#held.length === 0) this.#lastAnswerTaken();
+      if (this.isOver && this.#line.answerCount === 0) this.#lastAnswerTaken();
       else this.#ask();
       return answer;
     }
-    if (this.#finished) return Promise.resolve(DONE);
-    return this.#wait();
+    return this.#isFinished ? Promise.resolve(DONE) : this.#wait();
   }
 
   #wait(): Promise<Result<T>> {
-    const promise = new Promise<Result<T>>(captureReader);
-    this.#readers.push(capturedReader!);
-    capturedReader = undefined;
     // Until the next value that finds nobody waiting.
     this.handle.hold(this);
+    const promise = this.#line.addReader();
     this.#ask();
     return promise;
   }
 
-  /** The stage's own buffer has room for a value. */
+  /** Node's buffer has room for a value. */
   readAsStream(): void {
-    this.#meetReader();
-    this.#streamed = true;
-    const answer = this.#held.shift();
+    this.meetReader();
+    this.#stream ??= new StreamSide(this.#stage, this);
+    const answer = this.#line.takeAnswer();
     if (answer === undefined) {
-      this.#streamWaits = true;
+      this.#stream.isWaiting = true;
       this.#ask();
     } else {
-      // Left from a loop. `_read()` is not called again before this one has been pushed, so none overtakes it.
-      answer.then(
-        (result) => this.#push(result),
-        (error: unknown) => this.#fail(new Failure(error)),
-      );
+      this.#pushLater(answer, this.#stream);
     }
   }
 
-  #push(result: Result<T>): void {
-    if (this.#closed) return;
-    if (result.done) {
-      this.#finish();
-      this.#stage.push(null);
-    } else if (result.value === null) {
-      this.#fail(new Failure(nullValue()));
-    } else if (this.#stage.push(result.value)) {
-      this.readAsStream();
+  /** What a loop has left in line. Node does not ask again before it has been pushed, so that nothing overtakes it. */
+  #pushLater(answer: Promise<Result<T>>, stream: StreamSide<T>): void {
+    void answer.then(
+      (result) => this.#isClosed || stream.push(result),
+      (error: unknown) => stream.fail(new Failure(error)),
+    );
+  }
+
+  /** A value may have left Node's buffer. */
+  afterStreamRead(): void {
+    this.#stream?.afterRead();
+  }
+
+  finish(): void {
+    this.#isFinished = true;
+    this.#endReaders();
+  }
+
+  #endReaders(): void {
+    for (let reader = this.#line.takeReader(); reader !== undefined; reader = this.#line.takeReader()) {
+      reader.resolve(DONE);
     }
   }
 
-  /** The stage's own buffer has been read: an error that waited behind it is next. */
-  streamRead(): void {
-    if (this.#heldBack !== undefined && pushedLength(this.#stage) === 0) this.#failNow(this.#heldBack);
-  }
-
-  /** Says that the stage's own buffer ends here. */
-  #finish(): void {
-    this.#finished = true;
-    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.resolve(DONE);
-  }
-
-  /** Fails the stage once what was pushed has been read. */
-  #fail(failure: Failure): void {
-    if (pushedLength(this.#stage) === 0) this.#failNow(failure);
-    else this.#heldBack = failure;
-  }
-
-  #failNow(failure: Failure): void {
-    if (this.#closed) return;
+  failNow(failure: Failure): void {
+    if (this.#isClosed) return;
     this.#failure = failure;
     this.#stage.destroy(failure.eventError);
     this.#handedOver(failure);
@@ -202,11 +146,11 @@ export class Pump<T> {
   /** A loop has the source's end or error. */
   #lastAnswerTaken(): void {
     if (this.#thrown !== undefined) {
-      this.#told = true;
-      this.#silent = true;
-      this.#failNow(this.#thrown);
+      this.#isTold = true;
+      this.#isSilent = true;
+      this.failNow(this.#thrown);
     } else {
-      this.#finish();
+      this.finish();
       // Ends the stage itself, which has nothing in its buffer: 'end' and 'close' follow.
       this.#stage.push(null);
       this.#stage.read();
@@ -214,13 +158,12 @@ export class Pump<T> {
   }
 
   #afterClose(): Promise<Result<T>> {
-    if (this.#told) return Promise.resolve(DONE);
-    return Promise.reject(this.#tell());
+    return this.#isTold ? Promise.resolve(DONE) : Promise.reject(this.#tell());
   }
 
   /** How a loop learns that the stage was destroyed. */
   #tell(): unknown {
-    this.#told = true;
+    this.#isTold = true;
     const failure = this.#failure ?? new Failure(prematureClose());
     this.#handedOver(failure);
     return failure.error;
@@ -228,35 +171,32 @@ export class Pump<T> {
 
   /** An error that goes to anyone but a generator of the pipeline has left it, and ends it. */
   #handedOver(failure: Failure): void {
-    const reader = this.#reader;
-    const staysInside = reader !== undefined && !reader.#over && reader.pipeline === this.pipeline;
-    if (!staysInside) this.pipeline.destroy(failure);
+    if (!this.isReadInside) this.pipeline.destroy(failure);
   }
 
   // Asking the source
 
   #ask(): void {
-    if (this.#stepUnderWay || this.#over || this.#closed || !this.#hasRoom()) return;
-    const outer = calling;
-    calling = this;
+    if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
+    const outer = this.enterSource();
     this.#iterator ??= this.#open();
     // A source function may have destroyed its own stage.
-    if (!this.#closed) this.#step = this.#takeStep(this.#iterator);
-    calling = outer;
-  }
-
-  #takeStep(iterator: SourceIterator<T>): Promise<Result<T>> {
-    this.#stepUnderWay = true;
-    const step = iterator.next() as Promise<Result<T>>;
-    // Handled in any case; the error of a step is handed over by the promise of whoever takes it.
-    void step.then(this.#onAnswer, this.#onError);
-    return step;
+    if (!this.#isClosed) this.#step = this.#takeStep(this.#iterator);
+    this.leaveSource(outer);
   }
 
   #hasRoom(): boolean {
-    if (this.#heldBack !== undefined) return false;
-    if (this.#readers.length > 0 || this.#streamWaits) return true;
-    return !this.#streamed && this.#held.length < this.#bufferSize;
+    if (this.#line.hasReaders) return true;
+    if (this.#stream !== undefined) return this.#stream.isWaiting && !this.#stream.isFailing;
+    return this.#line.answerCount < this.#bufferSize;
+  }
+
+  #takeStep(iterator: SourceIterator<T>): Promise<Result<T>> {
+    this.isStepping = true;
+    const step = iterator.next() as Promise<Result<T>>;
+    // Handled in any case: whoever takes the promise of the step gets its error.
+    void step.then(this.#onAnswer, this.#onError);
+    return step;
   }
 
   #open(): SourceIterator<T> {
@@ -277,18 +217,17 @@ export class Pump<T> {
 
   #answered(result: Result<T>): void {
     const step = this.#stepDone();
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     if (result.done) {
-      this.#over = true;
-      this.#upstream = [];
+      this.isOver = true;
+      this.forgetUpstream();
     }
-    const reader = this.#readers.shift();
+    const reader = this.#line.takeReader();
     if (reader !== undefined) {
       reader.resolve(result);
-      if (this.#over) this.#lastAnswerTaken();
-    } else if (this.#streamWaits) {
-      this.#streamWaits = false;
-      this.#push(result);
+      if (this.isOver) this.#lastAnswerTaken();
+    } else if (this.#stream?.isWaiting) {
+      this.#stream.push(result);
     } else {
       this.#hold(step);
     }
@@ -298,16 +237,16 @@ export class Pump<T> {
   #threw(error: unknown): void {
     const step = this.#stepDone();
     // Too late to be of interest: the stage was destroyed while this step, ahead of its reader, was under way.
-    if (this.#closed) return;
-    this.#over = true;
+    if (this.#isClosed) return;
+    this.isOver = true;
     this.#thrown = new Failure(error);
-    this.#cancelUpstream(this.#thrown);
-    const reader = this.#readers.shift();
+    this.cancelUpstream(this.#thrown);
+    const reader = this.#line.takeReader();
     if (reader !== undefined) {
       reader.reject(error);
       this.#lastAnswerTaken();
-    } else if (this.#streamWaits) {
-      this.#fail(this.#thrown);
+    } else if (this.#stream?.isWaiting) {
+      this.#stream.fail(this.#thrown);
     } else {
       this.#hold(step);
     }
@@ -316,174 +255,121 @@ export class Pump<T> {
   /** Forgets the promise of the step, and so its value. */
   #stepDone(): Promise<Result<T>> {
     const step = this.#step!;
-    this.#stepUnderWay = false;
+    this.isStepping = false;
     this.#step = undefined;
     return step;
   }
 
   #hold(step: Promise<Result<T>>): void {
-    this.#held.push(step);
+    this.#line.addAnswer(step);
     this.handle.release();
-  }
-
-  /** Learns who reads: the pump that is calling its source, or, with a step of its own under way, the last one known. */
-  #meetReader(): void {
-    if (calling !== undefined) {
-      if (calling === this.#reader) return;
-      this.#reader = calling;
-      if (!calling.#upstream.includes(this)) calling.#upstream.push(this);
-    } else if (this.#reader !== undefined && !this.#reader.#stepUnderWay) {
-      this.#reader = undefined;
-    }
   }
 
   // Closing
 
   /** The consumer of a loop leaves. Rejects with what an idle generator throws in its clean-up. */
   async leave(value: unknown): Promise<Result<T>> {
-    this.#claimed = true;
-    if (!this.#finished) this.#stage.destroy();
-    this.#told = true;
-    const failure = await this.#released;
-    if (failure !== undefined && this.#failure === undefined) {
-      this.#handedOver(failure);
-      throw failure.error;
-    }
+    if (!this.#isFinished) this.#stage.destroy();
+    this.#isTold = true;
+    if (this.#closing?.released !== undefined) await this.#leaveWhenReleased(this.#closing);
     return { done: true, value: (await value) as undefined };
+  }
+
+  async #leaveWhenReleased(closing: Closing): Promise<void> {
+    closing.isClaimed = true;
+    const failure = await closing.released;
+    if (failure === undefined || this.#failure !== undefined) return;
+    this.#handedOver(failure);
+    throw failure.error;
   }
 
   /** Destroys the stage because of another. */
   cancel(failure: Failure | undefined): void {
-    if (this.#closed || (this.#finished && pushedLength(this.#stage) === 0)) return;
+    if (this.#isClosed || this.#hasHandedOverItsEnd) return;
     this.#failure = failure;
-    this.#silent = true;
+    this.#isSilent = true;
     this.#stage.destroy(failure?.eventError);
   }
 
   /** The stage is being destroyed: after its end, or with everything that ends here. */
-  close(error: Error | null, callback: Callback): void {
-    this.#closed = true;
+  close(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#isClosed = true;
     this.pipeline.left();
     this.handle.release();
-    if (this.#finished && pushedLength(this.#stage) === 0) {
-      this.#told = true;
-      this.#cleanedUp(callback);
+    if (this.#hasHandedOverItsEnd) {
+      this.#isTold = true;
+      this.#announceClose(callback);
       return;
     }
     if (error !== null) this.#failure ??= new Failure(error);
-    this.#held.clear();
+    this.#line.clearAnswers();
     this.#letReadersGo();
     this.#controller?.abort(this.#abortReason());
-    this.#cleanUp(callback);
+    const upstream = this.cancelUpstream(this.#failure);
+    const step = this.isStepping ? this.#step : undefined;
+    const returned = this.#closeSource();
+    this.#closing = new Closing(
+      returned,
+      this.isStepping ? (step ?? returned) : undefined,
+      upstream.map((pump) => pump.#closing),
+    );
+    this.#announceEnd(this.#closing, callback);
   }
 
+  /** Settles when the generator, if it was opened, has cleaned up. An earlier error wins over one in the clean-up. */
+  async cleaned(): Promise<Failure | undefined> {
+    const failure = await this.#closing?.cleaned;
+    return this.#failure === undefined ? failure : undefined;
+  }
+
+  get #hasHandedOverItsEnd(): boolean {
+    return this.#isFinished && !this.#stream?.hasValues;
+  }
+
+  /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
   #letReadersGo(): void {
-    const first = this.#readers.shift();
+    const first: Reader<T> | undefined = this.#line.takeReader();
     if (first === undefined) return;
-    if (this.#told) first.resolve(DONE);
+    if (this.#isTold) first.resolve(DONE);
     else first.reject(this.#tell());
-    for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) reader.resolve(DONE);
+    this.#endReaders();
   }
 
-  /** Closes the generator and what it reads, then lets the stage say `'error'` and `'close'`. */
-  #cleanUp(callback: Callback): void {
-    const upstream = this.#cancelUpstream(this.#failure);
-    this.#cleaned = this.#closeSource();
-    const outcomes = upstream.map((pump) => pump.#unclaimedOutcome());
-    outcomes.unshift(this.#stepUnderWay ? this.#cleanedIfSoonIdle() : this.#cleaned);
-    const awaited = outcomes.filter((promise) => promise !== undefined);
-    if (awaited.length > 0) this.#released = firstFailure(awaited);
-    if (this.#failure === undefined) {
-      whenSettled(this.#cleaned, (failure) => this.#cleanedUp(callback, failure));
-      return;
-    }
-    const { eventError } = this.#failure;
-    whenSettled(this.#released, () => {
-      process.nextTick(() => this.#emitsErrors() && this.#stage.emit('error', eventError));
-      whenSettled(this.#cleaned, () => this.#cleanedUp(callback));
-    });
-  }
-
-  /**
-   * A reader that leaves between two values mostly finds the generator in a step already, ahead of it. A step that needs
-   * no more than a turn of the event loop passes for idle, so that leaving waits as it would without a buffer.
-   */
-  async #cleanedIfSoonIdle(): Promise<Failure | undefined> {
-    const isIdle = await Promise.race([settlement(this.#step ?? this.#cleaned!), nextTurn()]);
-    return isIdle ? this.#cleaned : undefined;
-  }
-
-  #cleanedUp(callback: Callback, failure?: Failure): void {
-    this.pipeline.delete(this.handle);
-    callback(failure !== undefined && this.#emitsErrors() ? failure.eventError : null);
-  }
-
-  /** As for any stream, an error that nobody listens for ends the process, unless somebody was told or it came from elsewhere. */
-  #emitsErrors(): boolean {
-    return this.#stage.listenerCount('error') > 0 || (this.#streamed && !this.#silent);
-  }
-
-  #closeSource(): Promise<Failure | undefined> | undefined {
-    if (this.#over) return undefined;
+  #closeSource(): Promise<unknown> | undefined {
+    if (this.isOver) return undefined;
     cancelStream(this.#source);
-    if (this.#iterator === undefined) return undefined;
-    const outer = calling;
-    calling = this;
-    const returned = this.#iterator.return(undefined);
-    calling = outer;
-    return outcomeOf(returned);
-  }
-
-  /** Destroys the stages that this one reads. */
-  #cancelUpstream(failure: Failure | undefined): AnyPump[] {
-    const upstream = this.#upstream;
-    this.#upstream = [];
-    for (const pump of upstream) pump.cancel(failure);
-    return upstream;
-  }
-
-  /** How the clean-up of idle generators went, where nobody else is told. */
-  #unclaimedOutcome(): Promise<Failure | undefined> | undefined {
-    return this.#released?.then((failure) => (this.#claimed ? undefined : failure));
+    const outer = this.enterSource();
+    const returned = this.#iterator?.return(undefined);
+    this.leaveSource(outer);
+    return returned;
   }
 
   #abortReason(): unknown {
-    const cause = this.#failure?.error;
     if (this.#failure === undefined) return abortError();
+    const cause = this.#failure.error;
     return isAbortError(cause) ? cause : abortError({ cause });
   }
-}
 
-/** A promise that says what went wrong instead of rejecting, so that it may be left alone. */
-function outcomeOf(promise: Promise<unknown>): Promise<Failure | undefined> {
-  return promise.then(
-    () => undefined,
-    (error: unknown) => new Failure(error),
-  );
-}
+  /** An error is told when all that is idle has cleaned up, whether or not a step still runs; 'close' waits for that, too. */
+  #announceEnd(closing: Closing, callback: (error?: Error | null) => void): void {
+    if (this.#failure === undefined) {
+      whenSettled(closing.cleaned, (failure) => this.#announceClose(callback, failure));
+      return;
+    }
+    const { eventError } = this.#failure;
+    whenSettled(closing.released, () => {
+      process.nextTick(() => this.#emitsErrors && this.#stage.emit('error', eventError));
+      whenSettled(closing.cleaned, () => this.#announceClose(callback));
+    });
+  }
 
-function settlement(promise: Promise<unknown>): Promise<true> {
-  return promise.then(
-    () => true as const,
-    () => true as const,
-  );
-}
+  #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
+    this.pipeline.delete(this.handle);
+    callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
+  }
 
-function nextTurn(): Promise<false> {
-  return new Promise((resolve) => setImmediate(resolve, false));
-}
-
-/** The first by place, once all have settled. */
-export async function firstFailure(outcomes: Promise<Failure | undefined>[]): Promise<Failure | undefined> {
-  const failures = await Promise.all(outcomes);
-  return failures.find((failure) => failure !== undefined);
-}
-
-/** Calls back at once where there is nothing to wait for. The promise comes from `outcomeOf`, which never rejects. */
-function whenSettled(
-  promise: Promise<Failure | undefined> | undefined,
-  callback: (failure: Failure | undefined) => void,
-): void {
-  if (promise === undefined) callback(undefined);
-  else void promise.then(callback);
+  /** As for any stream, an error that nobody listens for ends the process, unless somebody was told or it came from elsewhere. */
+  get #emitsErrors(): boolean {
+    return this.#stage.listenerCount('error') > 0 || (this.#stream !== undefined && !this.#isSilent);
+  }
 }

@@ -29,7 +29,7 @@ export class BufferedStage<T> extends Readable {
 
   override read(size?: number): T | null {
     const value = super.read(size) as T | null;
-    this.#pump.streamRead();
+    this.#pump.afterStreamRead();
     return value;
   }
 

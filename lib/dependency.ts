@@ -1,0 +1,70 @@
+/**
+ * Who reads whom. Nobody says so: chains are built by calling generators with their inputs. It is learnt the way signal
+ * libraries track dependencies: while the source of a stage is called, synchronously, every stage that is asked for a
+ * value is asked by that source.
+ */
+import type { Failure } from './errors.ts';
+
+/** The node whose source is being called right now. */
+let calling: DependencyNode | undefined;
+
+export abstract class DependencyNode {
+  /** The last one known to have asked for a value, if it is not an outsider. */
+  #reader: DependencyNode | undefined;
+  #upstream: DependencyNode[] = [];
+
+  /** The pipeline it is in. */
+  abstract readonly pipeline: unknown;
+  /** Whether its source is busy with a step. */
+  abstract readonly isStepping: boolean;
+  /** Whether its source has ended. */
+  abstract readonly isOver: boolean;
+
+  abstract cancel(failure: Failure | undefined): void;
+
+  /** Whether what is handed over goes to a generator of the same pipeline, which may catch it. */
+  get isReadInside(): boolean {
+    return this.#reader !== undefined && !this.#reader.isOver && this.#reader.pipeline === this.pipeline;
+  }
+
+  /**
+   * Somebody asks this node for a value. Asked from nowhere, it may be that a generator had to wait for something else
+   * before: as long as the last reader is in a step, it is taken to be that one.
+   */
+  meetReader(): void {
+    if (calling !== undefined) {
+      if (calling !== this.#reader) this.#setReader(calling);
+    } else if (this.#reader !== undefined && !this.#reader.isStepping) {
+      this.#reader = undefined;
+    }
+  }
+
+  /** To be called around every call of the source, with the result of the first for the second. */
+  protected enterSource(): DependencyNode | undefined {
+    const outer = calling;
+    calling = this;
+    return outer;
+  }
+
+  protected leaveSource(outer: DependencyNode | undefined): void {
+    calling = outer;
+  }
+
+  /** Destroys what this node reads, and returns it. */
+  protected cancelUpstream(failure: Failure | undefined): this[] {
+    const upstream = this.#upstream as this[];
+    this.#upstream = [];
+    for (const node of upstream) node.cancel(failure);
+    return upstream;
+  }
+
+  /** The source has ended well: what it has left unread is nobody's concern. */
+  protected forgetUpstream(): void {
+    this.#upstream = [];
+  }
+
+  #setReader(reader: DependencyNode): void {
+    this.#reader = reader;
+    if (!reader.#upstream.includes(this)) reader.#upstream.push(this);
+  }
+}

@@ -1,0 +1,61 @@
+/** What a pump does for a stage that is read as a stream: values go through Node's own buffer. */
+import type { Readable } from 'node:stream';
+
+import { Failure, nullValue } from './errors.ts';
+import type { Result } from './line.ts';
+import { pushedLength } from './readable.ts';
+
+/** What the stream side needs of the pump. */
+export interface Outflow {
+  /** Node's buffer has room. */
+  readAsStream(): void;
+  /** The end has been pushed. */
+  finish(): void;
+  /** The error is next: there is nothing left in front of it. */
+  failNow(failure: Failure): void;
+}
+
+export class StreamSide<T> {
+  readonly #stage: Readable;
+  readonly #outflow: Outflow;
+  /** An error in line behind values in Node's buffer: `destroy()` would throw those away. */
+  #heldBack: Failure | undefined;
+  /** Whether Node has asked for a value, which is on its way. */
+  isWaiting = false;
+
+  constructor(stage: Readable, outflow: Outflow) {
+    this.#stage = stage;
+    this.#outflow = outflow;
+  }
+
+  get hasValues(): boolean {
+    return pushedLength(this.#stage) > 0;
+  }
+
+  get isFailing(): boolean {
+    return this.#heldBack !== undefined;
+  }
+
+  /** Takes the answer to what Node has asked for. */
+  push(result: Result<T>): void {
+    this.isWaiting = false;
+    if (result.done) {
+      this.#outflow.finish();
+      this.#stage.push(null);
+    } else if (result.value === null) {
+      this.fail(new Failure(nullValue()));
+    } else if (this.#stage.push(result.value)) {
+      this.#outflow.readAsStream();
+    }
+  }
+
+  fail(failure: Failure): void {
+    if (this.hasValues) this.#heldBack = failure;
+    else this.#outflow.failNow(failure);
+  }
+
+  /** A value may have left Node's buffer. */
+  afterRead(): void {
+    if (this.#heldBack !== undefined && !this.hasValues) this.#outflow.failNow(this.#heldBack);
+  }
+}
