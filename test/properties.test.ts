@@ -277,9 +277,9 @@ describe('a random chain with buffers', () => {
   }
 });
 
-function withoutTurns(step: Step): Step {
+function withoutTurns(described: Step): Step {
   const quick = ({ microtasks }: Delay): Delay => ({ microtasks, isTurn: false });
-  return { ...step, delays: step.delays.map(quick), cleanUp: quick(step.cleanUp) };
+  return { ...described, delays: described.delays.map(quick), cleanUp: quick(described.cleanUp) };
 }
 
 const NO_DELAY: Delay = { microtasks: 0, isTurn: false };
