@@ -66,6 +66,15 @@ function outcomeOf(promise: Promise<unknown>): Outcome {
   );
 }
 
+/** The next turn of the event loop, shared by all that wait for it. */
+let turn: Promise<void> | undefined;
+
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
 }

@@ -39,6 +39,11 @@ export abstract class DependencyNode {
     }
   }
 
+  /** Whether a generator that has a stage of its own is asking right now. */
+  protected get isAskedInside(): boolean {
+    return calling !== undefined;
+  }
+
   /** To be called around every call of the source, with the result of the first for the second. */
   protected enterSource(): DependencyNode | undefined {
     const outer = calling;

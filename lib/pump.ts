@@ -1,4 +1,5 @@
 /** The pump of a stage: takes values from the source and hands them to whoever reads the stage. */
+import { AsyncResource } from 'node:async_hooks';
 import type { Readable } from 'node:stream';
 
 import { Closing, whenSettled } from './closing.ts';
@@ -43,6 +44,8 @@ export class Pump<T> extends DependencyNode {
   /** What was given, or, once it was called, what it returned. */
   #source: Source<T>;
   #iterator: SourceIterator<T> | undefined;
+  /** The async context of the first read, which the source sees for its whole life, whoever reads later. */
+  #context: AsyncResource | undefined;
   #controller: AbortController | undefined;
   /** Made once, when the source is opened. */
   #onAnswer: ((result: Result<T>) => void) | undefined;
@@ -85,7 +88,7 @@ export class Pump<T> extends DependencyNode {
     const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
       if (this.isOver && this.#line.answerCount === 0) this.#lastAnswerTaken();
-      else this.#ask();
+      else this.#askInContext();
       return answer;
     }
     return this.#isFinished ? Promise.resolve(DONE) : this.#wait();
@@ -95,7 +98,7 @@ export class Pump<T> extends DependencyNode {
     // Until the next value that finds nobody waiting.
     this.handle.hold(this);
     const promise = this.#line.addReader();
-    this.#ask();
+    this.#askInContext();
     return promise;
   }
 
@@ -106,7 +109,7 @@ export class Pump<T> extends DependencyNode {
     const answer = this.#line.takeAnswer();
     if (answer === undefined) {
       this.#stream.isWaiting = true;
-      this.#ask();
+      this.#askInContext();
     } else {
       this.#pushLater(answer, this.#stream);
     }
@@ -176,6 +179,12 @@ export class Pump<T> extends DependencyNode {
 
   // Asking the source
 
+  /** A generator that reads has the context of its stage, which is that of all stages upstream. */
+  #askInContext(): void {
+    if (this.#context === undefined || this.isAskedInside) this.#ask();
+    else this.#context.runInAsyncScope(this.#ask, this);
+  }
+
   #ask(): void {
     if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
     const outer = this.enterSource();
@@ -200,17 +209,18 @@ export class Pump<T> extends DependencyNode {
   }
 
   #open(): SourceIterator<T> {
+    this.#context = new AsyncResource('BufferedStage');
     this.#onAnswer = (result) => this.#answered(result);
     this.#onError = (error) => this.#threw(error);
     try {
-      this.#source = resolveSource(this.#source, () => this.#context());
+      this.#source = resolveSource(this.#source, () => this.#sourceContext());
       return iterate(this.#source);
     } catch (error) {
       return failing(error);
     }
   }
 
-  #context(): SourceContext {
+  #sourceContext(): SourceContext {
     this.#controller = new AbortController();
     return { signal: this.#controller.signal };
   }
@@ -338,6 +348,10 @@ export class Pump<T> extends DependencyNode {
   #closeSource(): Promise<unknown> | undefined {
     if (this.isOver) return undefined;
     cancelStream(this.#source);
+    return this.#context?.runInAsyncScope(this.#returnIterator, this);
+  }
+
+  #returnIterator(): Promise<unknown> | undefined {
     const outer = this.enterSource();
     const returned = this.#iterator?.return(undefined);
     this.leaveSource(outer);
