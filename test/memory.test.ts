@@ -41,6 +41,13 @@ async function* relay<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   yield* source;
 }
 
+/** Fails if what is referred to has stayed. */
+function expectCollected(references: WeakRef<object>[]): void {
+  const left = references.filter((reference) => reference.deref() !== undefined);
+  // Bun's collector takes for a reference whatever looks like one on the stack, so it misses a few; a leak keeps all.
+  expect(left).to.have.length.below('bun' in process.versions ? references.length / 2 : 1);
+}
+
 /** The values among those referred to that are still there. */
 function alive(references: WeakRef<Item>[]): number[] {
   return references.flatMap((reference) => reference.deref()?.n ?? []);
@@ -78,7 +85,7 @@ describe('A value', function () {
       const stage = buffer(relay(buffer(items(references), { bufferSize: 2 })), { bufferSize: 2 });
       await take(stage);
       await collectGarbage();
-      expect(alive(references).filter((n) => n <= 3)).to.deep.equal([]);
+      expectCollected(references.slice(0, 3));
       expect(alive(references)).to.include.members([4, 5, 6, 7]);
       stage.destroy();
     });
@@ -108,7 +115,7 @@ describe('A value', function () {
       await end(stage);
       await collectGarbage();
       expect(references).to.have.length.above(4);
-      expect(alive(references)).to.deep.equal([]);
+      expectCollected(references);
       expect(stage.destroyed).to.equal(true);
     });
   }
@@ -123,15 +130,17 @@ describe('A stage', function () {
     'half read as a stream': (stage) => new Promise((resolve) => stage.once('readable', () => resolve(stage.read()))),
   };
 
-  /** Makes a chain of two, uses it, and lets it go. */
+  /** Makes some chains of two, uses them, and lets them go. */
   async function drop(
     buffer: BufferedPipeline,
-    source: AsyncIterable<number>,
+    source: () => AsyncIterable<number>,
     use: (stage: Stage<number>) => Promise<unknown>,
   ): Promise<WeakRef<Stage<number>>[]> {
     const references: WeakRef<Stage<number>>[] = [];
-    const first = remember(references, buffer(source));
-    await use(remember(references, buffer(relay(first))));
+    for (let chain = 0; chain < 100; chain++) {
+      const first = remember(references, buffer(source()));
+      await use(remember(references, buffer(relay(first))));
+    }
     return references;
   }
 
@@ -142,17 +151,17 @@ describe('A stage', function () {
   for (const [state, use] of Object.entries(uses)) {
     it(`that is dropped ${state} is collectable while its buffer function lives`, async () => {
       const buffer = bufferedPipeline();
-      const references = await drop(buffer, numbers(), use);
+      const references = await drop(buffer, numbers, use);
       await collectGarbage();
-      expect(references.filter((reference) => reference.deref() !== undefined)).to.have.lengthOf(0);
+      expectCollected(references);
       expect(await collect(buffer([1]))).to.deep.equal([1]);
     });
 
     it(`that is dropped ${state} is collectable while its signal lives`, async () => {
       const controller = new AbortController();
-      const references = await drop(bufferedPipeline(controller), numbers(), use);
+      const references = await drop(bufferedPipeline(controller), numbers, use);
       await collectGarbage();
-      expect(references.filter((reference) => reference.deref() !== undefined)).to.have.lengthOf(0);
+      expectCollected(references);
       controller.abort();
     });
   }
@@ -208,7 +217,7 @@ describe('A finished pipeline', function () {
       for (let i = 0; i < 10; i++) await run(remember(references, bufferedPipeline({ signal })));
       await collectGarbage();
       expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
-      expect(references.filter((reference) => reference.deref() !== undefined)).to.have.lengthOf(0);
+      expectCollected(references);
     });
   }
 

@@ -91,15 +91,22 @@ describe('the packed package', function () {
     assert.equal(printed, '[ 1, 2, 3 ]\n');
   });
 
-  it('exports bufferedPipeline and its package.json, and keeps the rest to itself', async () => {
+  it('exports bufferedPipeline and its package.json', async () => {
     const printed = await runFile(
       'exports.mjs',
       `import * as exported from 'buffered-pipeline';
        import manifest from 'buffered-pipeline/package.json' with { type: 'json' };
-       const inner = await import('buffered-pipeline/dist/pipeline.js').catch(({ code }) => code);
-       console.log(Object.keys(exported).join(), manifest.name, inner);`,
+       console.log(Object.keys(exported).join(), manifest.name);`,
     );
-    assert.equal(printed, 'bufferedPipeline buffered-pipeline ERR_PACKAGE_PATH_NOT_EXPORTED\n');
+    assert.equal(printed, 'bufferedPipeline buffered-pipeline\n');
+  });
+
+  it('keeps the rest to itself', async () => {
+    const printed = await runFile(
+      'inner.mjs',
+      `await import('buffered-pipeline/dist/pipeline.js').catch(({ code }) => console.log(code));`,
+    );
+    assert.equal(printed, 'ERR_PACKAGE_PATH_NOT_EXPORTED\n');
   });
 
   describe('from TypeScript', () => {
