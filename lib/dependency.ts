@@ -5,8 +5,12 @@
  */
 import type { Failure } from './errors.ts';
 
-/** The node whose source is being called right now. */
+/** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
+const MAX_DEPTH = 64;
+
+/** The node whose source is being called right now, and within how many others. */
 let calling: DependencyNode | undefined;
+let depth = 0;
 
 export abstract class DependencyNode {
   /** The last one known to have asked for a value, if it is not an outsider. */
@@ -44,23 +48,41 @@ export abstract class DependencyNode {
     return calling !== undefined;
   }
 
+  /** Whether the stack might not hold another call: a chain of a thousand stages starts with its last. */
+  protected get isDeep(): boolean {
+    return depth >= MAX_DEPTH;
+  }
+
   /** To be called around every call of the source, with the result of the first for the second. */
   protected enterSource(): DependencyNode | undefined {
     const outer = calling;
     calling = this;
+    depth++;
     return outer;
   }
 
   protected leaveSource(outer: DependencyNode | undefined): void {
     calling = outer;
+    depth--;
   }
 
-  /** Destroys what this node reads, and returns it. */
+  /**
+   * Destroys what this node reads, and returns it. The most distant go first, so that none finds another one upstream
+   * left to destroy: the stack does not grow with the chain.
+   */
   protected cancelUpstream(failure: Failure | undefined): this[] {
     const upstream = this.#upstream as this[];
+    if (upstream.length === 0) return upstream;
+    for (const node of this.#everythingUpstream().toReversed()) node.cancel(failure);
     this.#upstream = [];
-    for (const node of upstream) node.cancel(failure);
     return upstream;
+  }
+
+  #everythingUpstream(): DependencyNode[] {
+    const nodes = new Set(this.#upstream);
+    // A set hands out what is added while it is walked.
+    for (const node of nodes) for (const source of node.#upstream) nodes.add(source);
+    return [...nodes];
   }
 
   /** The source has ended well: what it has left unread is nobody's concern. */

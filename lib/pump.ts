@@ -187,6 +187,10 @@ export class Pump<T> extends DependencyNode {
 
   #ask(): void {
     if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
+    if (this.isDeep) {
+      queueMicrotask(() => this.#ask());
+      return;
+    }
     const outer = this.enterSource();
     this.#iterator ??= this.#open();
     // A source function may have destroyed its own stage.

@@ -1,0 +1,160 @@
+/** Long chains, many pipelines, many values: what works for three stages works for a thousand. */
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+import { expect } from 'chai';
+
+import { bufferedPipeline, type Stage } from '../lib/index.ts';
+import { closed, rejection, turn } from './helpers.ts';
+
+const STAGES = 1000;
+const PIPELINES = 10_000;
+const VALUES = 1_000_000;
+const MEGABYTE = 2 ** 20;
+
+async function* numbers(count: number): AsyncGenerator<number> {
+  for (let value = 0; value < count; value++) yield value;
+}
+
+async function* plusOne(source: AsyncIterable<number>): AsyncGenerator<number> {
+  for await (const value of source) yield value + 1;
+}
+
+async function sum(source: AsyncIterable<number>): Promise<number> {
+  let total = 0;
+  for await (const value of source) total += value;
+  return total;
+}
+
+/** How much the heap has grown at most, looked at now and then. */
+async function heapGrowth(run: (look: () => void) => Promise<void>): Promise<number> {
+  globalThis.gc!();
+  const before = process.memoryUsage().heapUsed;
+  let growth = 0;
+  await run(() => {
+    globalThis.gc!();
+    growth = Math.max(growth, process.memoryUsage().heapUsed - before);
+  });
+  return growth;
+}
+
+describe(`a chain of ${STAGES} stages`, function () {
+  this.timeout(20_000);
+
+  function longChain(first: AsyncIterable<number>): Stage<number>[] {
+    const buffer = bufferedPipeline();
+    const stages = [buffer(first)];
+    while (stages.length < STAGES) stages.push(buffer(plusOne(stages.at(-1)!)));
+    return stages;
+  }
+
+  it('passes values on', async () => {
+    expect(await longChain(numbers(3)).at(-1)!.toArray()).to.deep.equal([STAGES - 1, STAGES, STAGES + 1]);
+  });
+
+  it('passes an error on', async () => {
+    const boom = new Error('boom');
+    async function* failing(): AsyncGenerator<number> {
+      yield 1;
+      throw boom;
+    }
+    expect(await rejection(sum(longChain(failing()).at(-1)!))).to.equal(boom);
+  });
+
+  it('is closed from its end to its start by a break', async () => {
+    const stages = longChain(numbers(Infinity));
+    for await (const _ of stages.at(-1)!) break;
+    expect(stages.every((stage) => stage.destroyed)).to.equal(true);
+    await closed(stages[0]!);
+  });
+});
+
+describe(`${PIPELINES} pipelines at once`, function () {
+  this.timeout(20_000);
+
+  it('run to their ends', async () => {
+    const sums = await Promise.all(
+      Array.from({ length: PIPELINES }, () => {
+        const buffer = bufferedPipeline();
+        return sum(buffer(plusOne(buffer(numbers(10)))));
+      }),
+    );
+    expect(new Set(sums)).to.deep.equal(new Set([55]));
+  });
+
+  it('are all ended by one signal', async () => {
+    const controller = new AbortController();
+    const ends = Array.from({ length: PIPELINES }, () => {
+      const buffer = bufferedPipeline({ signal: controller.signal });
+      return rejection(sum(buffer(plusOne(buffer(stuck())))));
+    });
+    await turn();
+    controller.abort();
+    const codes = (await Promise.all(ends)).map((error) => (error as NodeJS.ErrnoException).code);
+    expect(new Set(codes)).to.deep.equal(new Set(['ABORT_ERR']));
+  });
+
+  async function* stuck(): AsyncGenerator<number> {
+    yield 1;
+    await new Promise(() => {});
+  }
+});
+
+describe(`${VALUES} values`, function () {
+  this.timeout(60_000);
+
+  const readers: Record<string, (stage: Stage<number>, look: (value: number) => void) => Promise<void>> = {
+    'a loop that does not wait': async (stage, look) => {
+      for await (const value of stage) look(value);
+    },
+    'a loop that waits now and then': async (stage, look) => {
+      for await (const value of stage) {
+        look(value);
+        if (value % 100 === 0) await turn();
+      }
+    },
+    'a writable with a small buffer': (stage, look) =>
+      pipeline(
+        stage,
+        new Writable({
+          objectMode: true,
+          highWaterMark: 2,
+          write(value: number, _encoding, callback) {
+            look(value);
+            callback();
+          },
+        }),
+      ),
+  };
+
+  for (const [reader, read] of Object.entries(readers)) {
+    it(`leave the heap as it was, read by ${reader}`, async () => {
+      const buffer = bufferedPipeline();
+      const stage = buffer(plusOne(buffer(numbers(VALUES))), { bufferSize: 16 });
+      let count = 0;
+      const growth = await heapGrowth((look) =>
+        read(stage, () => {
+          if (++count % (VALUES / 5) === 0) look();
+        }),
+      );
+      expect(count).to.equal(VALUES);
+      expect(growth).to.be.below(2 * MEGABYTE);
+    });
+  }
+});
+
+describe('a source that never lets go of the event loop', () => {
+  it('holds up timers as it does without a buffer', async () => {
+    const fired = async (wrap: (source: AsyncIterable<number>) => AsyncIterable<number>): Promise<boolean> => {
+      let isFired = false;
+      const timer = setTimeout(() => (isFired = true), 0);
+      const start = Date.now();
+      for await (const _ of wrap(numbers(Infinity))) if (Date.now() - start > 20) break;
+      const wasFired = isFired;
+      clearTimeout(timer);
+      return wasFired;
+    };
+    const buffer = bufferedPipeline();
+    expect(await fired((source) => source)).to.equal(await fired((source) => buffer(source)));
+  });
+});
