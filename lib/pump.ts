@@ -200,7 +200,7 @@ export class Pump<T> extends DependencyNode {
 
   #hasRoom(): boolean {
     if (this.#line.hasReaders) return true;
-    if (this.#stream !== undefined) return this.#stream.isWaiting && !this.#stream.isFailing;
+    if (this.#stream !== undefined) return this.#stream.isWaiting && !this.#stream.isEnding;
     return this.#line.answerCount < this.#bufferSize;
   }
 

@@ -18,8 +18,11 @@ export interface Outflow {
 export class StreamSide<T> {
   readonly #stage: Readable;
   readonly #outflow: Outflow;
-  /** An error in line behind values in Node's buffer: `destroy()` would throw those away. */
-  #heldBack: Failure | undefined;
+  /**
+   * The end or error in line behind values in Node's buffer. `destroy()` would throw those away, and a stream that is
+   * destroyed behind a pushed end passes for complete with `stream.pipeline`.
+   */
+  #last: (() => void) | undefined;
   /** Whether Node has asked for a value, which is on its way. */
   isWaiting = false;
 
@@ -32,16 +35,16 @@ export class StreamSide<T> {
     return pushedLength(this.#stage) > 0;
   }
 
-  get isFailing(): boolean {
-    return this.#heldBack !== undefined;
+  /** Whether nothing is to follow what has been pushed. */
+  get isEnding(): boolean {
+    return this.#last !== undefined;
   }
 
   /** Takes the answer to what Node has asked for. */
   push(result: Result<T>): void {
     this.isWaiting = false;
     if (result.done) {
-      this.#outflow.finish();
-      this.#stage.push(null);
+      this.#whenRead(() => this.#end());
     } else if (result.value === null) {
       this.fail(new Failure(nullValue()));
     } else if (this.#stage.push(result.value)) {
@@ -50,12 +53,24 @@ export class StreamSide<T> {
   }
 
   fail(failure: Failure): void {
-    if (this.hasValues) this.#heldBack = failure;
-    else this.#outflow.failNow(failure);
+    this.#whenRead(() => this.#outflow.failNow(failure));
   }
 
   /** A value may have left Node's buffer. */
   afterRead(): void {
-    if (this.#heldBack !== undefined && !this.hasValues) this.#outflow.failNow(this.#heldBack);
+    if (this.#last === undefined || this.hasValues) return;
+    const last = this.#last;
+    this.#last = undefined;
+    last();
+  }
+
+  #whenRead(last: () => void): void {
+    this.#last = last;
+    this.afterRead();
+  }
+
+  #end(): void {
+    this.#outflow.finish();
+    this.#stage.push(null);
   }
 }
