@@ -132,21 +132,28 @@ class Run {
     return pipeline(this.last, new Writable({ objectMode: true, highWaterMark: 1, write }));
   }
 
-  async inject(fault: Fault): Promise<unknown> {
+  async inject(fault: Fault): Promise<void> {
     const iterator = this.last[Symbol.asyncIterator]();
+    const ignore = (): void => {};
     switch (fault.kind) {
       case 'destroy':
-        return this.stages[fault.stage]!.destroy();
+        this.stages[fault.stage]!.destroy();
+        break;
       case 'destroy with an error':
-        return this.stages[fault.stage]!.on('error', () => {}).destroy(INJECTED);
+        this.stages[fault.stage]!.on('error', ignore).destroy(INJECTED);
+        break;
       case 'abort':
-        return this.controller.abort();
+        this.controller.abort();
+        break;
       case 'leave':
-        return iterator.return?.().catch(() => {});
+        await iterator.return?.().catch(ignore);
+        break;
       case 'next':
-        return iterator.next().catch(() => {});
-      case 'dispose':
-        return void this.buffer[Symbol.asyncDispose]().catch(() => {});
+        await iterator.next().catch(ignore);
+        break;
+      default:
+        // Not awaited: a generator that is stuck holds it up.
+        this.buffer[Symbol.asyncDispose]().catch(ignore);
     }
   }
 }
