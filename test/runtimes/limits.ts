@@ -1,0 +1,30 @@
+/**
+ * What a runtime cannot do, itself. Each has a program that shows it without this package, in the folder `limits`, and a
+ * row in docs/runtimes.md.
+ */
+import type { RuntimeName } from './runtimes.ts';
+
+export interface Limit {
+  program: string;
+  /** What the program prints on every version of Node.js. */
+  onNode: string;
+  /** What it prints on the runtimes that differ. */
+  elsewhere: Partial<Record<RuntimeName, string>>;
+  /** The tests that fail for this reason where it differs, by their full titles. */
+  failing: string[];
+}
+
+export const limits: Limit[] = [
+  {
+    program: 'unexported-path.mjs',
+    onNode: 'ERR_PACKAGE_PATH_NOT_EXPORTED',
+    elsewhere: { Bun: 'ERR_MODULE_NOT_FOUND', Deno: 'ERR_MODULE_NOT_FOUND' },
+    failing: ['the packed package keeps the rest to itself'],
+  },
+  {
+    program: 'garbage-collector.mjs',
+    onNode: 'collects all',
+    elsewhere: { Bun: 'misses a few' },
+    failing: [],
+  },
+];
