@@ -18,41 +18,44 @@ function captureReader(resolve: (result: any) => void, reject: (error: unknown) 
 
 /**
  * Where answers of the source and readers meet, in the order of their arrival. Readers wait only while there are no
- * answers, and answers only while there are no readers; who adds one has looked for the other before.
+ * answers, and answers only while there are no readers, so that one queue holds either.
  */
 export class Line<T> {
-  /** The source's own promises, settled: to hand them on as they are saves a promise for each value. */
-  readonly #answers: Queue<Promise<Result<T>>> = new Queue();
-  readonly #readers: Queue<Reader<T>> = new Queue();
-
-  get answerCount(): number {
-    return this.#answers.length;
-  }
+  readonly #queue: Queue<Promise<Result<T>> | Reader<T>> = new Queue();
+  #holdsReaders = false;
 
   get hasReaders(): boolean {
-    return this.#readers.length > 0;
+    return this.#holdsReaders && this.#queue.length > 0;
   }
 
+  get answerCount(): number {
+    return this.#holdsReaders ? 0 : this.#queue.length;
+  }
+
+  /** To be called when no reader waits. The source's own promises: to hand them on saves a promise for each value. */
   addAnswer(answer: Promise<Result<T>>): void {
-    this.#answers.push(answer);
+    this.#holdsReaders = false;
+    this.#queue.push(answer);
   }
 
   takeAnswer(): Promise<Result<T>> | undefined {
-    return this.#answers.shift();
+    return this.#holdsReaders ? undefined : (this.#queue.shift() as Promise<Result<T>> | undefined);
   }
 
+  /** To be called when no answer waits. */
   addReader(): Promise<Result<T>> {
     const promise = new Promise<Result<T>>(captureReader);
-    this.#readers.push(capturedReader!);
+    this.#holdsReaders = true;
+    this.#queue.push(capturedReader!);
     capturedReader = undefined;
     return promise;
   }
 
   takeReader(): Reader<T> | undefined {
-    return this.#readers.shift();
+    return this.#holdsReaders ? (this.#queue.shift() as Reader<T> | undefined) : undefined;
   }
 
   clearAnswers(): void {
-    this.#answers.clear();
+    if (!this.#holdsReaders) this.#queue.clear();
   }
 }

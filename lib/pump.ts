@@ -187,15 +187,16 @@ export class Pump<T> extends DependencyNode {
 
   #ask(): void {
     if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
-    if (this.isDeep) {
-      queueMicrotask(() => this.#ask());
-      return;
-    }
+    if (this.isDeep) return this.#askLater();
     const outer = this.enterSource();
     this.#iterator ??= this.#open();
     // A source function may have destroyed its own stage.
     if (!this.#isClosed) this.#step = this.#takeStep(this.#iterator);
     this.leaveSource(outer);
+  }
+
+  #askLater(): void {
+    queueMicrotask(() => this.#ask());
   }
 
   #hasRoom(): boolean {
