@@ -28,7 +28,7 @@ const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
  */
 export class Pump<T> extends DependencyNode {
   readonly pipeline: Pipeline;
-  /** How the pipeline knows this pump. */
+  /** How the pipeline knows this pump: held from when a consumer waits to the next value that finds none waiting. */
   readonly handle: Handle<Pump<any>> = new Handle(this);
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
@@ -95,7 +95,6 @@ export class Pump<T> extends DependencyNode {
   }
 
   #wait(): Promise<Result<T>> {
-    // Until the next value that finds nobody waiting.
     this.handle.hold(this);
     const promise = this.#line.addReader();
     this.#askInContext();
@@ -109,6 +108,7 @@ export class Pump<T> extends DependencyNode {
     const answer = this.#line.takeAnswer();
     if (answer === undefined) {
       this.#stream.isWaiting = true;
+      this.handle.hold(this);
       this.#askInContext();
     } else {
       this.#pushLater(answer, this.#stream);
@@ -243,6 +243,7 @@ export class Pump<T> extends DependencyNode {
       if (this.isOver) this.#lastAnswerTaken();
     } else if (this.#stream?.isWaiting) {
       this.#stream.push(result);
+      if (!this.#stream.isWaiting) this.handle.release();
     } else {
       this.#hold(step);
     }

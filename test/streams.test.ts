@@ -463,6 +463,16 @@ describe('What Node says of a stage', function () {
 describe('A stage that is read in more than one way', function () {
   this.timeout(2000);
 
+  it('ends and closes when a loop reads to the end what a stream has begun', async () => {
+    const stage = stageOf(range(2), 2);
+    stage.read();
+    await turn(5);
+    const closed = once(stage, 'close');
+    expect(await collect(stage)).to.deep.equal([1, 2]);
+    await closed;
+    expect(stage.readableEnded).to.equal(true);
+  });
+
   /** Takes the first values by a loop that does not destroy the stage. */
   const beginnings: Record<string, (stage: Stage<number>) => Promise<unknown[]>> = {
     'next()': async (stage) => {
