@@ -1,0 +1,151 @@
+/** What a user writes, for `run.ts` to check with every compiler. It is never run. */
+import { EventEmitter } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import { Duplex, finished, pipeline, Readable, Transform, Writable } from 'node:stream';
+import { json, text } from 'node:stream/consumers';
+import { finished as finishedPromise, pipeline as pipelinePromise } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+
+import {
+  bufferedPipeline,
+  type BufferedPipeline,
+  type OperatorOptions,
+  type PipelineOptions,
+  type Source,
+  type SourceContext,
+  type SourceIterable,
+  type Stage,
+  type StageOptions,
+} from 'buffered-pipeline';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/** Compiles only if the value is exactly of the type. */
+declare function typed<Expected>(): <Actual>(
+  ...[value]: [value: Actual, ...check: Equal<Actual, Expected> extends true ? [] : ['of another type']]
+) => Actual;
+
+interface Row {
+  id: number;
+}
+
+declare const rows: () => AsyncGenerator<Row, void, undefined>;
+declare const signal: AbortSignal;
+declare const writable: Writable;
+declare function batch<T>(source: AsyncIterable<T>): AsyncGenerator<T[]>;
+declare function firstOf<T>(source: AsyncIterable<T> | Iterable<T>): Promise<T>;
+
+const buffer: BufferedPipeline = bufferedPipeline({ signal });
+const stage: Stage<Row> = buffer(rows(), { bufferSize: 16 });
+
+export async function loops(): Promise<void> {
+  for await (const row of stage) typed<Row>()(row);
+  for await (const row of stage.iterator({ destroyOnReturn: false })) typed<Row>()(row);
+  const iterator = stage[Symbol.asyncIterator]();
+  const answer = await iterator.next();
+  if (!answer.done) typed<Row>()(answer.value);
+  typed<Row | null>()(stage.read());
+  await iterator.return?.();
+}
+
+export function sources(): void {
+  const readonlyNumbers: readonly number[] = [1];
+  typed<Stage<Row>>()(buffer(rows()));
+  typed<Stage<Row>>()(buffer(rows));
+  typed<Stage<Row>>()(buffer(stage));
+  typed<Stage<Row>>()(buffer(() => stage));
+  typed<Stage<number>>()(buffer(readonlyNumbers));
+  typed<Stage<number>>()(buffer([Promise.resolve(1), 2]));
+  typed<Stage<string>>()(buffer('text'));
+  typed<Stage<number | string>>()(buffer([1, 'a']));
+  typed<Stage<string>>()(buffer(new Set(['a'])));
+  typed<Stage<number>>()(buffer({} as ReadableStream<number>));
+  typed<Stage<any>>()(buffer(Readable.from([1])));
+  typed<Stage<string>>()(buffer(createInterface({ input: process.stdin })));
+  typed<Stage<AbortSignal>>()(buffer((context) => [context.signal]));
+  typed<Stage<Row[]>>()(buffer(batch(buffer(rows()))));
+  typed<Stage<Row[][]>>()(buffer(batch(buffer(batch(stage)))));
+  // @ts-expect-error -- a number is not iterable
+  buffer(1);
+  // @ts-expect-error -- there is no such option
+  buffer([1], { highWaterMark: 1 });
+  // @ts-expect-error -- the items are numbers
+  buffer<string>([1]);
+}
+
+export async function inference(): Promise<void> {
+  typed<Row>()(await firstOf(stage));
+  typed<AsyncGenerator<Row[]>>()(batch(stage));
+  typed<Stage<Row>>()(((source: SourceIterable<Row>): Stage<Row> => buffer(source))(stage));
+  const through = <T,>(source: Source<T>, options: StageOptions): Stage<T> => buffer(source, options);
+  typed<Stage<Row>>()(through(rows, {}));
+  type ItemOf<S> = S extends AsyncIterable<infer T> ? T : never;
+  const row: ItemOf<typeof stage> = { id: 1 };
+  typed<Row>()(row);
+}
+
+export async function operators(): Promise<void> {
+  const options: OperatorOptions = { concurrency: 2, signal };
+  typed<Stage<string>>()(stage.map((row, context: SourceContext) => `${row.id} ${context.signal.aborted}`, options));
+  typed<Stage<Row>>()(
+    stage
+      .map(async (row) => row)
+      .filter((row) => row.id > 1)
+      .take(2)
+      .drop(1),
+  );
+  typed<Stage<Row & { id: 1 }>>()(stage.filter((row): row is Row & { id: 1 } => row.id === 1));
+  typed<Stage<number>>()(stage.flatMap((row) => [row.id]));
+  typed<Row[]>()(await stage.toArray({ signal }));
+  typed<Row | undefined>()(await stage.find((row) => row.id > 1));
+  typed<number>()(await stage.reduce((sum, { id }) => sum + id, 0));
+  typed<boolean>()(await stage.every((row) => row.id > 0));
+  await stage.forEach((row) => void typed<Row>()(row));
+  // @ts-expect-error -- a row has no name
+  stage.map((row) => row.name);
+  // @ts-expect-error -- the items are rows
+  const words: string[] = await stage.toArray();
+  return void words;
+}
+
+export async function streams(): Promise<void> {
+  const readable: Readable = stage;
+  const nodeStream: NodeJS.ReadableStream = stage;
+  const emitter: EventEmitter = stage;
+  const iterable: AsyncIterable<Row> = stage;
+  void [readable, nodeStream, emitter, iterable];
+
+  stage.on('data', (row) => void typed<Row>()(row)).once('end', () => {});
+  stage.on('error', (error: Error) => error.message).off('error', () => {});
+  finished(stage, (error) => error?.message);
+  await finishedPromise(stage);
+  pipeline(stage, writable, (error) => error?.message);
+  await pipelinePromise(stage, writable);
+  await pipelinePromise(stage, new Transform({ objectMode: true }), createWriteStream('file'), { signal });
+  await pipelinePromise(
+    stage,
+    async function* (source: AsyncIterable<Row>) {
+      for await (const row of source) yield `${row.id}`;
+    },
+    writable,
+  );
+  await pipelinePromise(stage, async (source: AsyncIterable<Row>) => void (await firstOf(source)));
+  stage.pipe(writable).on('finish', () => {});
+  createServer((_, response) => void stage.pipe(response));
+  Readable.toWeb(stage).getReader().releaseLock();
+  Readable.from(stage).resume();
+  Duplex.from(stage).resume();
+  createInterface({ input: stage }).close();
+  typed<string>()(await text(stage));
+  await json(stage);
+  stage.destroy(new Error('enough'));
+}
+
+export async function disposal(): Promise<void> {
+  await using scoped = bufferedPipeline({ signal: AbortSignal.timeout(1) });
+  const options: PipelineOptions = { signal: undefined };
+  await scoped([1]).toArray();
+  await bufferedPipeline(options)[Symbol.asyncDispose]();
+}
