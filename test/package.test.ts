@@ -1,22 +1,33 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { assert } from 'chai';
+import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const HANGS_AFTER = 60_000;
 
+/** Prints `1,2`. */
+const PRINT = 'bufferedPipeline()([1, 2]).toArray().then((values) => console.log(values.join()));';
+
+/** On Windows, npm is a script. */
+function needsShell(file: string): boolean {
+  return process.platform === 'win32' && file === 'npm';
+}
+
 /** Runs a program to its end; rejects with what it printed when it fails or hangs. */
 async function run(folder: string, file: string, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(file, args, { cwd: folder, timeout: HANGS_AFTER }).catch(
-    (error: Error & { stdout: string; stderr: string }) => {
-      throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`);
-    },
-  );
+  const { stdout } = await promisify(execFile)(file, args, {
+    cwd: folder,
+    timeout: HANGS_AFTER,
+    shell: needsShell(file),
+  }).catch((error: Error & { stdout: string; stderr: string }) => {
+    throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`);
+  });
   return stdout;
 }
 
@@ -107,6 +118,69 @@ describe('the packed package', function () {
       `await import('buffered-pipeline/dist/pipeline.js').catch(({ code }) => console.log(code));`,
     );
     assert.equal(printed, 'ERR_PACKAGE_PATH_NOT_EXPORTED\n');
+  });
+
+  it('works under conditions that it does not know', async () => {
+    await writeFile(join(folder, 'conditions.mjs'), `import { bufferedPipeline } from 'buffered-pipeline';\n${PRINT}`);
+    assert.equal(await run(folder, process.execPath, '--conditions=development', 'conditions.mjs'), '1,2\n');
+  });
+
+  for (const format of ['esm', 'cjs'] as const) {
+    it(`works bundled and minified as ${format}, and leaves nothing behind where it is not used`, async () => {
+      const outfile = join(folder, `bundled.${format === 'esm' ? 'mjs' : 'cjs'}`);
+      const bundle = (contents: string): Promise<{ warnings: object[] }> =>
+        build({
+          stdin: { contents, resolveDir: folder },
+          outfile,
+          format,
+          bundle: true,
+          minify: true,
+          platform: 'node',
+          target: 'node20.19',
+          logLevel: 'silent',
+        });
+      const { warnings } = await bundle(`import { bufferedPipeline } from 'buffered-pipeline';\n${PRINT}`);
+      assert.isEmpty(warnings);
+      assert.equal(await run(folder, process.execPath, outfile), '1,2\n');
+      await bundle(`import { bufferedPipeline } from 'buffered-pipeline';`);
+      assert.isBelow((await readFile(outfile, 'utf8')).length, 50);
+    });
+  }
+
+  it('has source maps that lead to sources which it holds', async () => {
+    const installed = join(folder, 'node_modules/buffered-pipeline');
+    const paths = packed.files.map(({ path }) => path);
+    const maps = paths.filter((path) => path.endsWith('.map'));
+    assert.isNotEmpty(maps);
+    for (const map of maps) {
+      const { sources, sourceRoot = '' } = JSON.parse(await readFile(join(installed, map), 'utf8')) as {
+        sources: string[];
+        sourceRoot?: string;
+      };
+      const resolved = sources.map((source) => posix.join(posix.dirname(map), sourceRoot, source));
+      assert.lengthOf(resolved, 1);
+      assert.include(paths, resolved[0]);
+    }
+  });
+
+  it('can be published without a word of warning', async () => {
+    const copy = join(folder, 'published');
+    await cp(join(folder, 'node_modules/buffered-pipeline'), copy, { recursive: true });
+    // Under a version that no registry has, so that it stays true after a release, and without asking one.
+    const manifest = (await readFile(join(copy, 'package.json'), 'utf8')).replace(
+      /("version": )"[^"]+"/,
+      '$1"999.0.0"',
+    );
+    await writeFile(join(copy, 'package.json'), manifest);
+    const options = ['--dry-run', '--ignore-scripts', '--registry=http://localhost:9', '--fetch-retries=0'];
+    const { stderr } = await promisify(execFile)('npm', ['publish', ...options], {
+      cwd: copy,
+      timeout: HANGS_AFTER,
+      shell: needsShell('npm'),
+    });
+    // What npm says of the machine: nobody is logged in, and settings it does not know.
+    const warnings = stderr.split('\n').filter((line) => line.startsWith('npm warn'));
+    assert.isEmpty(warnings.filter((line) => !/logged in|Unknown (user|env|project) config/.test(line)));
   });
 
   describe('from TypeScript', () => {
