@@ -92,7 +92,9 @@ describe('A value', function () {
   }
 
   const endings: Record<string, (stage: Stage<Item>) => unknown> = {
-    'the end': async (stage) => void (await collect(stage)),
+    'the end': async (stage) => {
+      for await (const _ of stage);
+    },
     'the end of a stream': (stage) => finished(stage.resume()),
     'a break': async (stage) => {
       for await (const _ of stage) {

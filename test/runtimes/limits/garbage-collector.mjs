@@ -17,8 +17,8 @@ async function beginAndDrop() {
   await generator.next();
 }
 
-let left = 0;
-for (let batch = 0; batch < 10; batch++) {
+/** How many of a thousand are left. */
+async function left() {
   references.length = 0;
   for (let i = 0; i < 1000; i++) await beginAndDrop();
   for (let round = 0; round < 3; round++) {
@@ -26,6 +26,10 @@ for (let batch = 0; batch < 10; batch++) {
     await turn();
     globalThis.gc();
   }
-  left += references.filter((reference) => reference.deref() !== undefined).length;
+  return references.filter((reference) => reference.deref() !== undefined).length;
 }
-console.log(left === 0 ? 'collects all' : left < 1000 ? 'misses a few' : 'collects little');
+
+// What is found on the stack is a matter of chance, so many batches are made; the first that is not empty says it.
+let missed = 0;
+for (let batch = 0; batch < 200 && missed === 0; batch++) missed = await left();
+console.log(missed === 0 ? 'collects all' : missed < 500 ? 'misses a few' : 'collects little');
