@@ -110,8 +110,8 @@ export function growthChart({ node, measurements }: Results): string {
 /** The names stand beside the last panel, in their colours. */
 function legendEntry(name: string, index: number): Plot.Text {
   const axis = Object.keys(AXES).at(-1);
-  const place = { fx: 'axis', frameAnchor: 'top-right', textAnchor: 'start', dx: 10, dy: index * 18 } as const;
-  return Plot.text([{ axis, name }], { ...place, text: 'name', fill: 'name', fontWeight: 'bold' });
+  const corner = { fx: 'axis', frameAnchor: 'top-right', textAnchor: 'start', dx: 10, dy: index * 18 } as const;
+  return Plot.text([{ axis, name }], { ...corner, text: 'name', fill: 'name', fontWeight: 'bold' });
 }
 
 /** A picture that stands alone: with the name space that files need, and the colours of the page it is shown on. */
