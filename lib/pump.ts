@@ -239,6 +239,8 @@ export class Pump<T> extends DependencyNode {
     }
     const reader = this.#line.takeReader();
     if (reader !== undefined) {
+      // First, so that the next step's I/O starts before a reader that computes keeps it from starting.
+      this.#ask();
       reader.resolve(result);
       if (this.isOver) this.#lastAnswerTaken();
     } else if (this.#stream?.isWaiting) {

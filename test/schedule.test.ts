@@ -91,6 +91,20 @@ describe('the schedule', () => {
     await fc.assert(property, { numRuns: 2_000 });
   }).timeout(60_000);
 
+  it('starts a step before a reader that computes, and would hold it up, gets the value before', async () => {
+    const events: string[] = [];
+    async function* step(source: AsyncIterable<number>): AsyncGenerator<number> {
+      for await (const value of source) {
+        events.push(`step ${value}`);
+        await turn();
+        yield value;
+      }
+    }
+    const buffer = bufferedPipeline();
+    for await (const value of buffer(step(buffer([0, 1, 2])))) events.push(`reader ${value}`);
+    expect(events).to.deep.equal(['step 0', 'step 1', 'reader 0', 'step 2', 'reader 1', 'reader 2']);
+  });
+
   it('takes (N + S - 1) steps for N values through S stages of equal time', async () => {
     const starts = await measuredSchedule({
       times: [...Array(3).fill(Array(10).fill(1000)), Array(10).fill(0)],
