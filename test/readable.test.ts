@@ -1,0 +1,541 @@
+/** A stage in the hands of code that knows only Node's streams: every such reader, however it ends. */
+import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { EventEmitter, on, once } from 'node:events';
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { compose, Duplex, pipeline as pipelineWithCallback, Readable, Transform, Writable } from 'node:stream';
+import { arrayBuffer, blob, buffer as bufferOf, json, text } from 'node:stream/consumers';
+import { finished, pipeline } from 'node:stream/promises';
+
+import { bufferedPipeline, type Stage } from '../lib/index.ts';
+import { closed, collect, failingAfter, outcomeOf, pass, range, recorded, rejection, settle, turn } from './helpers.ts';
+
+const BUFFER_SIZES = [1, 2, 16];
+const BOOM = new Error('boom');
+const PREMATURE_CLOSE = 'ERR_STREAM_PREMATURE_CLOSE';
+
+/** Makes the stage that is looked at. */
+type Wrap = <T>(source: AsyncIterable<T>) => Stage<T>;
+
+/** Takes a turn for each value: readers that know no backpressure would never let go of the event loop. */
+async function* endless(): AsyncGenerator<number> {
+  for (let n = 1; ; n++, await turn()) yield n;
+}
+
+async function* asLines(source: AsyncIterable<number>): AsyncGenerator<string> {
+  for await (const n of source) yield `${n}\n`;
+}
+
+/** Keeps next to nothing back, and notes what it is handed. */
+function noting(handed: unknown[] = []): Transform {
+  const transform = (n: unknown, _: unknown, done: (error: null, n: unknown) => void): void => {
+    handed.push(n);
+    done(null, n);
+  };
+  return new Transform({ objectMode: true, highWaterMark: 1, transform });
+}
+
+function sink(taken: unknown[]): Writable {
+  const write = (value: unknown, _: unknown, done: () => void): void => {
+    taken.push(value);
+    setImmediate(done);
+  };
+  return new Writable({ objectMode: true, highWaterMark: 1, write });
+}
+
+/** What a callback of `pipeline` would be told, the stream that it returns tells, too. */
+function ignore(): void {}
+
+interface Subject {
+  source: (values: AsyncIterable<number> | Iterable<number>) => AsyncGenerator<number>;
+  wrap: Wrap;
+  stage: () => Stage<any>;
+  controller: AbortController;
+  log: string[];
+}
+
+/** A stage of a pipeline of its own, to be destroyed or aborted, and what its source has done. */
+function made(bufferSize: number): Subject {
+  const log: string[] = [];
+  const controller = new AbortController();
+  const buffer = bufferedPipeline({ signal: controller.signal });
+  let stage: Stage<any>;
+  const wrap: Wrap = (source) => {
+    const wrapped = buffer(source, { bufferSize });
+    stage = wrapped;
+    return wrapped;
+  };
+  return { source: (values) => recorded(log, 'source', values), wrap, stage: () => stage, controller, log };
+}
+
+interface Reader {
+  read: (source: AsyncIterable<number>, wrap: Wrap) => AsyncIterable<unknown>;
+  /** Set where Node throws away what the reader itself holds as soon as it learns of an error. */
+  dropsItsOwn?: true;
+  /** How the reader takes it that the stage is destroyed without an error, if not as a premature close. */
+  destroyed?: 'ABORT_ERR' | 'end' | 'waits';
+  /** Set where Node leaves what it read as it is when the reader is left. */
+  leavesOpen?: true;
+}
+
+/** The ways to read a stage that are streams or iterables themselves. */
+const readers: Record<string, Reader> = {
+  'stage.iterator()': { read: (source, wrap) => wrap(source).iterator() },
+  'stage.iterator({ destroyOnReturn: true })': {
+    read: (source, wrap) => wrap(source).iterator({ destroyOnReturn: true }),
+  },
+  'Readable.from': { read: (source, wrap) => Readable.from(wrap(source)) },
+  'Duplex.from': { read: (source, wrap) => Duplex.from(wrap(source)), dropsItsOwn: true },
+  'Readable.toWeb': { read: (source, wrap) => Readable.toWeb(wrap(source)), destroyed: 'ABORT_ERR' },
+  'Readable.toWeb, then Readable.fromWeb': {
+    read: (source, wrap) => Readable.fromWeb(Readable.toWeb(wrap(source)), { objectMode: true }),
+    dropsItsOwn: true,
+    destroyed: 'ABORT_ERR',
+  },
+  'a loop, of a stage that reads Readable.fromWeb': {
+    read: (source, wrap) => wrap(Readable.fromWeb(Readable.toWeb(Readable.from(source)), { objectMode: true })),
+  },
+  'ReadableStream.from': { read: (source, wrap) => ReadableStream.from(wrap(source)) },
+  'map with concurrency': { read: (source, wrap) => wrap(source).map(async (n) => n, { concurrency: 3 }) },
+  'stage.compose': { read: (source, wrap) => wrap(source).compose(noting()), dropsItsOwn: true },
+  compose: { read: (source, wrap) => compose(wrap(source), noting()), dropsItsOwn: true },
+  'pipeline, into a Transform': {
+    read: (source, wrap) => pipelineWithCallback(wrap(source), noting(), ignore),
+    dropsItsOwn: true,
+  },
+  'pipeline, before a function': {
+    read: (source, wrap) => pipelineWithCallback(wrap(source), pass<number>, noting(), ignore),
+    dropsItsOwn: true,
+  },
+  'pipeline, as what its first function returns': {
+    read: (source, wrap) => pipelineWithCallback(() => wrap(source), noting(), ignore),
+    dropsItsOwn: true,
+    leavesOpen: true,
+  },
+  'pipeline, as what a function in the middle returns': {
+    read: (source, wrap) => pipelineWithCallback(source, (input: typeof source) => wrap(input), noting(), ignore),
+    dropsItsOwn: true,
+    leavesOpen: true,
+  },
+  'pipeline, as what its last function returns': {
+    read: (source, wrap) =>
+      pipelineWithCallback(Readable.from(source), (input: typeof source) => wrap(input), ignore) as Readable,
+    dropsItsOwn: true,
+  },
+  'events.on': {
+    read: async function* (source, wrap) {
+      const options = { close: ['end', 'close'] };
+      for await (const [n] of on(wrap(source), 'data', options)) yield n;
+    },
+    destroyed: 'end',
+    leavesOpen: true,
+  },
+  readline: {
+    read: async function* (source, wrap) {
+      const lines = createInterface({ input: wrap(asLines(source)) });
+      for await (const line of lines) yield Number(line);
+    },
+    // It listens for the 'error' and the 'end' of its input, not for its 'close'.
+    destroyed: 'waits',
+    leavesOpen: true,
+  },
+};
+
+/** Applies a fate once the reader has its second value, and gives it time to say how it ends. */
+async function readUpTo(
+  values: AsyncIterable<unknown>,
+  fate: () => void,
+): Promise<{ values: unknown[]; end: 'end' | 'waits' | { error: unknown } }> {
+  const seen: unknown[] = [];
+  const read = outcomeOf(
+    (async function* () {
+      for await (const value of values) {
+        yield seen.push(value);
+        if (seen.length === 2) fate();
+      }
+    })(),
+  );
+  const outcome = await Promise.race([read, settle().then(settle)]);
+  if (outcome === undefined) return { values: seen, end: 'waits' };
+  return { values: seen, end: outcome.failed ? { error: outcome.error } : 'end' };
+}
+
+for (const [name, { read, dropsItsOwn, destroyed = PREMATURE_CLOSE, leavesOpen }] of Object.entries(readers)) {
+  describe(`A stage read through ${name}`, function () {
+    this.timeout(5000);
+
+    for (const bufferSize of BUFFER_SIZES) {
+      it(`gives all values, ends and closes at size ${bufferSize}`, async () => {
+        const { source, wrap, log, stage } = made(bufferSize);
+        expect(await collect(read(source(range(8)), wrap))).to.deep.equal(range(8));
+        await closed(stage());
+        expect(log).to.deep.equal(['source starts', 'source closes']);
+      });
+
+      it(`fails with the error itself, ${dropsItsOwn ? 'behind' : 'after all'} values at size ${bufferSize}`, async () => {
+        const { source, wrap, stage } = made(bufferSize);
+        const { values, error } = await outcomeOf(read(source(failingAfter(3, BOOM)), wrap));
+        expect(error).to.equal(BOOM);
+        if (dropsItsOwn) expect(values).to.deep.equal(range(values.length));
+        else expect(values).to.deep.equal([1, 2, 3]);
+        await closed(stage());
+      });
+
+      it(`${leavesOpen ? 'is left open' : 'is closed'} when the reader leaves at size ${bufferSize}`, async () => {
+        const { source, wrap, log, stage } = made(bufferSize);
+        for await (const _ of read(source(endless()), wrap)) break;
+        await settle();
+        expect(stage().destroyed).to.equal(!leavesOpen);
+        stage().destroy();
+        await settle();
+        expect(log).to.deep.equal(['source starts', 'source closes']);
+      });
+
+      it(`ends as it should when it is destroyed at size ${bufferSize}`, async () => {
+        const { source, wrap, log, stage } = made(bufferSize);
+        const { values, end } = await readUpTo(read(source(endless()), wrap), () => stage().destroy());
+        expect(values).to.deep.equal(range(values.length));
+        if (typeof end === 'string') expect(end).to.equal(destroyed);
+        else expect(end.error).to.include({ code: destroyed });
+        await settle();
+        expect(log).to.deep.equal(['source starts', 'source closes']);
+      });
+
+      it(`fails with an AbortError when it is aborted at size ${bufferSize}`, async () => {
+        const { source, wrap, log, controller } = made(bufferSize);
+        const { values, end } = await readUpTo(read(source(endless()), wrap), () => controller.abort());
+        expect(values).to.deep.equal(range(values.length));
+        expect(end).to.have.property('error').that.includes({ name: 'AbortError', code: 'ABORT_ERR' });
+        await settle();
+        expect(log).to.deep.equal(['source starts', 'source closes']);
+      });
+    }
+  });
+}
+
+describe('A Transform behind a stage', function () {
+  this.timeout(2000);
+
+  const connections: Record<string, (stage: Stage<number>, into: Transform) => Promise<unknown>> = {
+    pipeline: (stage, into) => pipeline(stage, into, sink([])),
+    pipe: (stage, into) => {
+      stage.pipe(into).resume();
+      return finished(stage);
+    },
+    'stage.compose': (stage, into) => finished(stage.compose(into).resume()),
+    compose: (stage, into) => finished((compose(stage, into) as Readable).resume()),
+  };
+
+  for (const [name, connect] of Object.entries(connections)) {
+    for (const bufferSize of BUFFER_SIZES) {
+      it(`is handed all values before the error by ${name} at size ${bufferSize}`, async () => {
+        const handed: unknown[] = [];
+        const { wrap } = made(bufferSize);
+        expect(await rejection(connect(wrap(failingAfter(3, BOOM)), noting(handed)))).to.equal(BOOM);
+        expect(handed).to.deep.equal([1, 2, 3]);
+      });
+    }
+  }
+});
+
+describe('A stage read by a function of Node', function () {
+  this.timeout(5000);
+
+  /** Each reads all; `calls` notes what a callback was called with. */
+  const functions: Record<string, [(stage: Stage<any>, calls: unknown[]) => Promise<unknown>, unknown]> = {
+    toArray: [(stage) => stage.toArray(), [1, 2, 3]],
+    reduce: [(stage, calls) => stage.reduce((_, n) => calls.push(n), 0), 3],
+    some: [(stage, calls) => stage.some((n) => calls.push(n) > 3), false],
+    every: [(stage, calls) => stage.every((n) => calls.push(n) > 0), true],
+    find: [(stage, calls) => stage.find((n) => calls.push(n) > 3), undefined],
+    'map with concurrency': [
+      (stage, calls) => stage.map(async (n) => calls.push(n), { concurrency: 2 }).toArray(),
+      [1, 2, 3],
+    ],
+    'pipeline with a callback': [
+      (stage, calls) =>
+        new Promise<void>((resolve, reject) => {
+          pipelineWithCallback(stage, sink(calls), (error) => (error ? reject(error) : resolve()));
+        }),
+      undefined,
+    ],
+    text: [(stage) => text(stage.map(String)), '123'],
+    json: [(stage) => json(stage.map(String)), 123],
+    buffer: [async (stage) => (await bufferOf(stage.map((n) => Buffer.from([n])))).join(), '1,2,3'],
+    arrayBuffer: [async (stage) => (await arrayBuffer(stage.map((n) => Buffer.from([n])))).byteLength, 3],
+    blob: [async (stage) => (await blob(stage.map(String))).size, 3],
+    'new Response': [(stage) => new Response(stage.map((n) => Buffer.from(`${n}`))).text(), '123'],
+  };
+
+  for (const [name, [read, expected]] of Object.entries(functions)) {
+    const callsBack = read.length === 2;
+
+    for (const bufferSize of BUFFER_SIZES) {
+      it(`gives ${name} all values at size ${bufferSize}`, async () => {
+        const { source, wrap } = made(bufferSize);
+        expect(await read(wrap(source(range(3))), [])).to.deep.equal(expected);
+      });
+
+      it(`fails ${name} with its error, itself, after all values at size ${bufferSize}`, async () => {
+        const { wrap, stage } = made(bufferSize);
+        const calls: unknown[] = [];
+        expect(await rejection(read(wrap(failingAfter(3, BOOM)), calls))).to.equal(BOOM);
+        if (callsBack) expect(calls).to.deep.equal([1, 2, 3]);
+        await closed(stage());
+      });
+
+      it(`fails ${name} when it is destroyed or aborted at size ${bufferSize}`, async () => {
+        for (const [fate, code] of [
+          ['destroy', PREMATURE_CLOSE],
+          ['abort', 'ABORT_ERR'],
+        ] as const) {
+          const { source, wrap, stage, controller, log } = made(bufferSize);
+          const error = rejection(read(wrap(source(endless())), []));
+          await turn(3);
+          if (fate === 'destroy') stage().destroy();
+          else controller.abort();
+          expect(await error).to.include({ code });
+          await settle();
+          expect(log).to.deep.equal(['source starts', 'source closes']);
+        }
+      });
+    }
+  }
+
+  it('Array.fromAsync, where there is one, gets all values or the error, itself', async () => {
+    const { fromAsync } = Array as { fromAsync?: <T>(values: AsyncIterable<T>) => Promise<T[]> };
+    expect(typeof fromAsync).to.equal(Number.parseInt(process.versions.node, 10) < 22 ? 'undefined' : 'function');
+    const read = fromAsync?.bind(Array) ?? collect;
+    for (const bufferSize of BUFFER_SIZES) {
+      expect(await read(made(bufferSize).wrap(pass(range(5))))).to.deep.equal(range(5));
+      expect(await rejection(read(made(bufferSize).wrap(failingAfter(3, BOOM))))).to.equal(BOOM);
+    }
+  });
+
+  it('compose takes it before a generator function', async () => {
+    for (const bufferSize of BUFFER_SIZES) {
+      const [ends, fails] = [made(bufferSize).wrap(pass(range(5))), made(bufferSize).wrap(failingAfter(3, BOOM))];
+      expect(await collect(ends.compose(pass<number>))).to.deep.equal(range(5));
+      expect(await rejection(collect(fails.compose(pass<number>)))).to.equal(BOOM);
+    }
+  });
+
+  it('new Response takes a stage of bytes as it is', async () => {
+    const bytes = bufferedPipeline()([Buffer.from('by'), Buffer.from('tes')]);
+    expect(await new Response(bytes).text()).to.equal('bytes');
+  });
+
+  it('events.once gets its events, and fails with its error', async () => {
+    const [ends, fails] = [made(1).wrap(pass(range(2))), made(1).wrap(failingAfter(2, BOOM))];
+    expect(await once(ends.resume(), 'end')).to.deep.equal([]);
+    expect(await rejection(once(fails.resume(), 'end'))).to.equal(BOOM);
+  });
+});
+
+describe('pipeline', function () {
+  this.timeout(2000);
+
+  it('into a Writable that is destroyed already treats a stage as it treats any Readable', async () => {
+    const outcomes = [];
+    for (const make of [(source: AsyncIterable<number>) => bufferedPipeline()(source), Readable.from]) {
+      const writable = new Writable({ objectMode: true }).destroy();
+      await closed(writable as unknown as Readable);
+      const log: string[] = [];
+      const stage = make(recorded(log, 'source', range(5)));
+      const error = (await rejection(pipeline(stage, writable))) as NodeJS.ErrnoException;
+      const { destroyed } = stage;
+      stage.destroy();
+      await closed(stage);
+      outcomes.push({ code: error.code, destroyed, isClean: log.length % 2 === 0 });
+    }
+    expect(outcomes[0]).to.deep.equal(outcomes[1]);
+    expect(outcomes[0]).to.include({ isClean: true });
+    expect(outcomes[0]!.code).to.be.oneOf([PREMATURE_CLOSE, 'ERR_STREAM_UNABLE_TO_PIPE']);
+  });
+
+  it('into a Writable that is destroyed meanwhile closes the generator', async () => {
+    const { source, wrap, log } = made(2);
+    const writable = sink([]);
+    const error = rejection(pipeline(wrap(source(endless())), writable));
+    await turn(3);
+    writable.destroy();
+    expect(await error).to.include({ code: PREMATURE_CLOSE });
+    await settle();
+    expect(log).to.deep.equal(['source starts', 'source closes']);
+  });
+});
+
+describe('An HTTP response', function () {
+  this.timeout(5000);
+
+  /** Answers one request with a stage; `how` is what the client does, and the result how `pipeline` ended. */
+  async function answer(
+    source: AsyncIterable<string>,
+    how: (response: IncomingMessage) => Promise<unknown>,
+  ): Promise<{ seen: unknown; end: unknown }> {
+    let end!: Promise<unknown>;
+    const server = createServer((_, response: ServerResponse) => {
+      end = pipeline(bufferedPipeline()(source), response).then(
+        () => 'end',
+        (error: unknown) => error,
+      );
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const request = get({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      return { seen: await how(response), end: await end };
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  async function* words(log: string[], count: number, error?: unknown): AsyncGenerator<string> {
+    for await (const n of recorded(log, 'source', range(count))) {
+      yield `${n} `;
+      await turn();
+    }
+    if (error !== undefined) throw error;
+  }
+
+  it('is a stage of text, to the end', async () => {
+    expect(await answer(words([], 3), text)).to.deep.equal({ seen: '1 2 3 ', end: 'end' });
+  });
+
+  it('does not look complete when the stage fails', async () => {
+    const { seen, end } = await answer(words([], 3, BOOM), (response) => rejection(text(response)));
+    expect(end).to.equal(BOOM);
+    expect(seen).to.include({ code: 'ECONNRESET' });
+  });
+
+  it('closes the generator when its client goes away', async () => {
+    const log: string[] = [];
+    const { end } = await answer(words(log, 1e5), async (response) => {
+      await once(response, 'data');
+      response.destroy();
+    });
+    expect(end).to.include({ code: PREMATURE_CLOSE });
+    await settle();
+    expect(log).to.deep.equal(['source starts', 'source closes']);
+  });
+});
+
+describe('The state of a stage', function () {
+  this.timeout(2000);
+
+  it('says in readableFlowing who reads: nobody or a loop, data, a pause, readable', async () => {
+    const { wrap, stage } = made(1);
+    wrap(endless());
+    expect(stage().readableFlowing).to.equal(null);
+    await stage()[Symbol.asyncIterator]().next();
+    expect(stage().readableFlowing).to.equal(null);
+    stage().on('data', ignore);
+    expect(stage().readableFlowing).to.equal(true);
+    expect(stage().pause()).to.include({ readableFlowing: false });
+    expect(stage().isPaused()).to.equal(true);
+    stage().removeAllListeners('data').on('readable', ignore);
+    expect(stage().readableFlowing).to.equal(false);
+    stage().destroy();
+  });
+
+  it('has no listener of a loop, not even while it runs', async () => {
+    const stage = made(1).wrap(pass(range(3)));
+    for await (const _ of stage) expect(stage.eventNames()).to.deep.equal([]);
+  });
+
+  it('tells a null that stage.iterator() meets as a stream does', async () => {
+    const { values, error } = await outcomeOf(bufferedPipeline()([1, null, 2]).iterator());
+    expect({ values, code: (error as NodeJS.ErrnoException).code }).to.deep.equal({
+      values: [1],
+      code: 'ERR_STREAM_NULL_VALUES',
+    });
+  });
+
+  it('loses nothing when stage.iterator({ destroyOnReturn: false }) is left, and pipe goes on', async () => {
+    for (const bufferSize of BUFFER_SIZES) {
+      const taken: unknown[] = [];
+      const stage = made(bufferSize).wrap(pass(range(5)));
+      for await (const n of stage.iterator({ destroyOnReturn: false })) if (taken.push(n) === 2) break;
+      await finished(stage.pipe(sink(taken)));
+      expect(taken).to.deep.equal(range(5));
+    }
+  });
+
+  it('does not take a stage for ended that is destroyed with values in its buffer, though its source has ended', async () => {
+    const { wrap, stage } = made(16);
+    wrap(pass(range(3)));
+    await once(stage(), 'readable');
+    expect(stage().read()).to.equal(1);
+    await settle();
+    expect(stage().readableLength).to.equal(2);
+    const end = rejection(finished(stage()));
+    stage().destroy();
+    expect(await end).to.include({ code: PREMATURE_CLOSE });
+    expect(stage()).to.include({ readableEnded: false, readableAborted: true });
+  });
+
+  it('is destroyed by its own await using, which waits for the clean-up', async () => {
+    const { source, wrap, log, stage } = made(1);
+    const iterator = wrap(source(range(5)))[Symbol.asyncIterator]();
+    await iterator.next();
+    await stage()[Symbol.asyncDispose]();
+    expect(log).to.deep.equal(['source starts', 'source closes']);
+    expect(stage().destroyed).to.equal(true);
+  });
+
+  for (const [fate, destroy, expected] of [
+    ['destroy()', (stage) => stage.destroy(), ['close']],
+    ['destroy(error)', (stage) => stage.destroy(BOOM), ['error', 'close']],
+    ['the end, then destroy(error)', (stage) => stage.on('close', () => stage.destroy(BOOM)), ['end', 'close']],
+  ] as [string, (stage: Stage<number>) => unknown, string[]][]) {
+    it(`shows in its events, on ${fate}: ${expected.join(', then ')}`, async () => {
+      const { wrap, stage } = made(1);
+      const events: string[] = [];
+      wrap(pass(range(3))).resume();
+      for (const name of ['end', 'error', 'close']) stage().on(name, () => events.push(name));
+      destroy(stage());
+      await settle();
+      expect(events).to.deep.equal(expected);
+    });
+  }
+});
+
+describe('A data handler', function () {
+  const HANGS_AFTER = 20_000;
+  this.timeout(HANGS_AFTER + 5_000);
+
+  it('that rejects destroys the stage with its error where captureRejections is on', async () => {
+    const { source, wrap, log, stage } = made(1);
+    EventEmitter.captureRejections = true;
+    try {
+      wrap(source(endless()));
+    } finally {
+      EventEmitter.captureRejections = false;
+    }
+    const reject: () => unknown = () => Promise.reject(BOOM);
+    stage().on('data', reject);
+    expect(await rejection(once(stage(), 'close'))).to.equal(BOOM);
+    await settle();
+    expect(log).to.deep.equal(['source starts', 'source closes']);
+  });
+
+  it('that throws crashes the process, and the source has not failed', async () => {
+    const library = JSON.stringify(new URL('../lib/index.ts', import.meta.url));
+    const program = `
+      import { bufferedPipeline } from ${library};
+      const stage = bufferedPipeline()(async function* () { yield 1; yield 2; });
+      process.on('uncaughtExceptionMonitor', (error) => console.log('crash by', error.message, stage.destroyed));
+      stage.on('error', () => console.log('the source failed'));
+      stage.on('data', () => { throw new Error('handler'); });
+    `;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      timeout: HANGS_AFTER,
+    });
+    const output = text(child.stdout);
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect({ code, output: await output }).to.deep.equal({ code: 1, output: 'crash by handler false\n' });
+  });
+});
