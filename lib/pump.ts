@@ -316,7 +316,7 @@ export class Pump<T> extends DependencyNode {
     this.handle.release();
     if (this.#hasHandedOverItsEnd) {
       this.#isTold = true;
-      this.#announceClose(callback);
+      this.#announceClose(callback, error === null ? undefined : new Failure(error));
       return;
     }
     if (error !== null) this.#failure ??= new Failure(error);

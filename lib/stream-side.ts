@@ -47,8 +47,20 @@ export class StreamSide<T> {
       this.#whenRead(() => this.#end());
     } else if (result.value === null) {
       this.fail(new Failure(nullValue()));
-    } else if (this.#stage.push(result.value)) {
+    } else if (this.#pushValue(result.value)) {
       this.#outflow.readAsStream();
+    }
+  }
+
+  /** Hands a value to Node, which may hand it on at once: a handler that throws is not the source's failure, nor its end. */
+  #pushValue(value: T): boolean {
+    try {
+      return this.#stage.push(value);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+      return pushedLength(this.#stage) < this.#stage.readableHighWaterMark;
     }
   }
 

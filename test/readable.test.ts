@@ -507,6 +507,37 @@ describe('A data handler', function () {
   const HANGS_AFTER = 20_000;
   this.timeout(HANGS_AFTER + 5_000);
 
+  const LIBRARY = JSON.stringify(new URL('../lib/index.ts', import.meta.url));
+  const run = (program: string) =>
+    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], { timeout: HANGS_AFTER });
+
+  it('that throws ends the process as an uncaught exception, and nothing but its own value if that is survived', async () => {
+    const program = `
+      import { bufferedPipeline } from ${LIBRARY};
+      const log = [];
+      process.on('uncaughtException', (error) => log.push('uncaught ' + error.message));
+      process.on('unhandledRejection', () => log.push('unhandled rejection'));
+      const stage = bufferedPipeline()([1, 2, 3]);
+      stage.on('data', (n) => {
+        log.push(n);
+        if (n === 1) throw new Error('handler');
+      });
+      stage.on('close', () => console.log(log.join()));`;
+    const child = run(program);
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+    expect({ code, output }).to.deep.equal({ code: 0, output: '1,uncaught handler,2,3\n' });
+  });
+
+  it('gets the error of a stage that is destroyed between its last value and its end', async () => {
+    const events: string[] = [];
+    const stage = bufferedPipeline()([1]);
+    for (const event of ['error', 'end', 'close']) stage.on(event, () => events.push(event));
+    stage.on('data', () => process.nextTick(() => stage.destroy(BOOM)));
+    await closed(stage);
+    await turn();
+    expect(events).to.deep.equal(['error', 'close']);
+  });
+
   it('that rejects destroys the stage with its error where captureRejections is on', async () => {
     const { source, wrap, log, stage } = made(1);
     EventEmitter.captureRejections = true;
@@ -523,17 +554,14 @@ describe('A data handler', function () {
   });
 
   it('that throws crashes the process, and the source has not failed', async () => {
-    const library = JSON.stringify(new URL('../lib/index.ts', import.meta.url));
     const program = `
-      import { bufferedPipeline } from ${library};
+      import { bufferedPipeline } from ${LIBRARY};
       const stage = bufferedPipeline()(async function* () { yield 1; yield 2; });
       process.on('uncaughtExceptionMonitor', (error) => console.log('crash by', error.message, stage.destroyed));
       stage.on('error', () => console.log('the source failed'));
       stage.on('data', () => { throw new Error('handler'); });
     `;
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
-      timeout: HANGS_AFTER,
-    });
+    const child = run(program);
     const output = text(child.stdout);
     const [code] = (await once(child, 'close')) as [number | null];
     expect({ code, output: await output }).to.deep.equal({ code: 1, output: 'crash by handler false\n' });
