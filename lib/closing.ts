@@ -6,6 +6,7 @@ import { Failure } from './errors.ts';
 /** How a clean-up went: never rejects, so that it may be left alone. */
 type Outcome = Promise<Failure | undefined>;
 
+/** How far a stage that has been destroyed is with its clean-up, and with that of the stages it was reading. */
 export class Closing {
   /** Settles when the generator has cleaned up. */
   readonly cleaned: Outcome | undefined;

@@ -36,8 +36,8 @@ export function nullValue(): TypeError {
 }
 
 /** What consumers get, and the reason a stage's own signal aborts with: Node's `AbortError`, which it does not export. */
-export function abortError(...options: [ErrorOptions?]): Error {
-  const error = new Error('The operation was aborted', ...options);
+export function abortError(options?: ErrorOptions): Error {
+  const error = new Error('The operation was aborted', options);
   error.name = 'AbortError';
   return withCode(error, 'ABORT_ERR');
 }

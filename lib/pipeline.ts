@@ -19,8 +19,8 @@ const DEFAULT_BUFFER_SIZE = 1;
  *
  * - An error takes its place in line: the consumer gets the values before it, then what was thrown, itself. An error that
  *   no later generator catches destroys all stages of the pipeline, and they fail with it.
- * - `break` closes the generators, as it would without buffers. It waits for the clean-up of those that are idle, not for
- *   one that is in the middle of a step.
+ * - `break` closes the generators, as it would without buffers. It waits for the clean-up of those that are idle, or get
+ *   there within a turn of the event loop, not for one that is in the middle of a longer step.
  * - `destroy()` on a stage destroys what it reads, too. An aborted signal destroys all stages; consumers get an
  *   `AbortError`.
  * - `await using buffer = bufferedPipeline()` destroys what still runs when the block is left, and waits for its clean-up.

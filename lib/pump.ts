@@ -189,10 +189,13 @@ export class Pump<T> extends DependencyNode {
     if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
     if (this.isDeep) return this.#askLater();
     const outer = this.enterSource();
-    this.#iterator ??= this.#open();
-    // A source function may have destroyed its own stage.
-    if (!this.#isClosed) this.#step = this.#takeStep(this.#iterator);
-    this.leaveSource(outer);
+    try {
+      this.#iterator ??= this.#open();
+      // A source function may have destroyed its own stage.
+      if (!this.#isClosed) this.#step = this.#takeStep(this.#iterator);
+    } finally {
+      this.leaveSource(outer);
+    }
   }
 
   #askLater(): void {
@@ -303,7 +306,7 @@ export class Pump<T> extends DependencyNode {
 
   /** Destroys the stage because of another. */
   cancel(failure: Failure | undefined): void {
-    if (this.#isClosed || this.#hasHandedOverItsEnd) return;
+    if (this.#isClosed || this.#isFinished) return;
     this.#failure = failure;
     this.#isSilent = true;
     this.#stage.destroy(failure?.eventError);
@@ -314,7 +317,7 @@ export class Pump<T> extends DependencyNode {
     this.#isClosed = true;
     this.pipeline.left();
     this.handle.release();
-    if (this.#hasHandedOverItsEnd) {
+    if (this.#isFinished) {
       this.#isTold = true;
       this.#announceClose(callback, error === null ? undefined : new Failure(error));
       return;
@@ -340,10 +343,6 @@ export class Pump<T> extends DependencyNode {
     return this.#failure === undefined ? failure : undefined;
   }
 
-  get #hasHandedOverItsEnd(): boolean {
-    return this.#isFinished && !this.#stream?.hasValues;
-  }
-
   /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
   #letReadersGo(): void {
     const first: Reader<T> | undefined = this.#line.takeReader();
@@ -361,9 +360,11 @@ export class Pump<T> extends DependencyNode {
 
   #returnIterator(): Promise<unknown> | undefined {
     const outer = this.enterSource();
-    const returned = this.#iterator?.return(undefined);
-    this.leaveSource(outer);
-    return returned;
+    try {
+      return this.#iterator?.return(undefined);
+    } finally {
+      this.leaveSource(outer);
+    }
   }
 
   #abortReason(): unknown {
