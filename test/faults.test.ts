@@ -14,6 +14,7 @@ import fc from 'fast-check';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
 import { turn } from './helpers.ts';
+import { parameters, unhandledRejections } from './random.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 4_000);
 const STAGES = 3;
@@ -189,10 +190,7 @@ function mayWait(run: Run, { consumer: kind, stuck, length, faults }: Plan): boo
 }
 
 describe('a chain to which anything happens', () => {
-  const strays: unknown[] = [];
-  const note = (reason: unknown): void => void strays.push(reason);
-  before(() => process.on('unhandledRejection', note));
-  after(() => process.off('unhandledRejection', note));
+  const strays = unhandledRejections();
 
   it('ends as it should, with everything cleaned up and nothing left behind', async () => {
     const property = fc.asyncProperty(plan, async (described) => {
@@ -215,8 +213,7 @@ describe('a chain to which anything happens', () => {
       check(run, described);
       expect(strays).to.deep.equal([]);
     });
-    const seed = process.env['SEED'];
-    await fc.assert(property, { numRuns: RUNS, ...(seed === undefined ? {} : { seed: Number(seed) }) });
+    await fc.assert(property, parameters(RUNS));
   }).timeout(120_000);
 
   function check(run: Run, { length, faults, failing }: Plan): void {

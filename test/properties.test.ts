@@ -11,7 +11,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { bufferedPipeline, type Stage } from '../lib/index.ts';
+import { type BufferedPipeline, bufferedPipeline, type Stage } from '../lib/index.ts';
+import { parameters, unhandledRejections } from './random.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 10_000);
 /** Turns of the event loop after which the clean-up of all that was let go has come to its end. */
@@ -171,23 +172,14 @@ const consumer: fc.Arbitrary<Consumer> = fc.record({
   delays,
 });
 
-function parameters(runs: number): fc.Parameters<any> {
-  const seed = process.env['SEED'];
-  return { numRuns: runs, ...(seed === undefined ? {} : { seed: Number(seed) }) };
-}
-
-function buffered(): Wrap {
-  const buffer = bufferedPipeline();
+function buffered(buffer: BufferedPipeline = bufferedPipeline()): Wrap {
   return (source, { bufferSize }) => (bufferSize === undefined ? source : buffer(source, { bufferSize }));
 }
 
 /** The last stage is one of ours, so that it can be consumed as a stream. */
 function stage(program: Program): Stage<unknown> {
   const buffer = bufferedPipeline();
-  return buffer(
-    program.build((source, { bufferSize }) => (bufferSize === undefined ? source : buffer(source, { bufferSize }))),
-    { bufferSize: 2 },
-  );
+  return buffer(program.build(buffered(buffer)), { bufferSize: 2 });
 }
 
 const STREAM_CONSUMERS: Record<string, (readable: Stage<unknown>, values: unknown[]) => Promise<unknown>> = {
@@ -222,10 +214,7 @@ const STREAM_CONSUMERS: Record<string, (readable: Stage<unknown>, values: unknow
 };
 
 describe('a random chain with buffers', () => {
-  const strays: unknown[] = [];
-  const note = (reason: unknown): void => void strays.push(reason);
-  before(() => process.on('unhandledRejection', note));
-  after(() => process.off('unhandledRejection', note));
+  const strays = unhandledRejections();
 
   it('gives what the same chain gives without, and cleans up every generator once', async () => {
     const property = fc.asyncProperty(chain, consumer, async (described, how) => {
