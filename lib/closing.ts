@@ -3,79 +3,134 @@ import { setImmediate } from 'node:timers';
 
 import { Failure } from './errors.ts';
 
-/** How a clean-up went: never rejects, so that it may be left alone. */
-type Outcome = Promise<Failure | undefined>;
+/** Shared by all that nobody waits for. */
+const NONE: never[] = [];
 
-/** How far a stage that has been destroyed is with its clean-up, and with that of the stages it was reading. */
+/** A source that has been told to return. */
+export interface Leaving {
+  /** Whether it still is in a step. */
+  readonly isStepping: boolean;
+}
+
+/**
+ * How far a stage that has been destroyed is. It is *cleaned* when its generator has run to its end, and *released* when
+ * all have cleaned up that were idle: this generator, and those that it reads. Counts and callbacks, and no promises:
+ * chains are left by the thousand.
+ */
 export class Closing {
-  /** Settles when the generator has cleaned up. */
-  readonly cleaned: Outcome | undefined;
-  /** Settles when all have cleaned up that were idle: this generator, and those that it reads. */
-  readonly released: Outcome | undefined;
-  /** Whether a consumer is told what `released` says. */
+  isCleaned = false;
+  /** Whether a consumer is told what went wrong. */
   isClaimed = false;
+  /** What the generator threw while it cleaned up. */
+  #failure: Failure | undefined;
+  readonly #source: Leaving;
+  readonly #upstream: Closing[];
+  /** Those that wait for this one. */
+  #downstream: Closing[] = NONE;
+  /** How many are waited for: itself, and those upstream. */
+  #unreleased = 1;
+  #holdsItself = true;
+  #onCleaned: ((failure: Failure | undefined) => void)[] = NONE;
+  #onReleased: (() => void)[] = NONE;
 
   /**
    * @param returned - What the `return()` of the source's iterator answered, if there is one.
-   * @param step - The step that was under way.
+   * @param source - The source, which may be in a step.
    * @param upstream - The closings of the stages that were read.
    */
-  constructor(
-    returned: Promise<unknown> | undefined,
-    step: Promise<unknown> | undefined,
-    upstream: (Closing | undefined)[],
-  ) {
-    this.cleaned = returned && outcomeOf(returned);
-    const own = step === undefined ? this.cleaned : this.#cleanedIfSoonIdle(step);
-    const outcomes = [own, ...upstream.map((closing) => closing?.unclaimed())].filter(
-      (outcome) => outcome !== undefined,
+  constructor(returned: Promise<unknown> | undefined, source: Leaving, upstream: Closing[]) {
+    this.#source = source;
+    this.#upstream = upstream;
+    for (const closing of upstream) this.#awaitUpstream(closing);
+    if (returned === undefined) {
+      this.#cleanedUp();
+      return;
+    }
+    // Detached: a failure is kept for whoever asks.
+    void returned.then(
+      () => this.#cleanedUp(),
+      (error: unknown) => this.#cleanedUp(new Failure(error)),
     );
-    if (outcomes.length > 0) this.released = outcomes.length === 1 ? outcomes[0] : firstFailure(outcomes);
+    if (source.isStepping) lookNextTurn(this);
   }
 
-  /** `released`, without what somebody else is told. */
-  unclaimed(): Outcome | undefined {
-    return this.released?.then((failure) => (this.isClaimed ? undefined : failure));
+  /** What went wrong, the first by place, unless somebody else is told. To be asked when all is released. */
+  get failure(): Failure | undefined {
+    return this.#failure ?? this.#upstream.find((closing) => closing.#unclaimedFailure !== undefined)?.failure;
+  }
+
+  get #unclaimedFailure(): Failure | undefined {
+    return this.isClaimed ? undefined : this.failure;
+  }
+
+  /** Calls back at once where there is nothing to wait for. */
+  whenCleaned(callback: (failure: Failure | undefined) => void): void {
+    if (this.isCleaned) callback(this.#failure);
+    else this.#onCleaned = added(this.#onCleaned, callback);
+  }
+
+  /** Calls back at once where there is nothing to wait for. */
+  whenReleased(callback: () => void): void {
+    if (this.#unreleased === 0) callback();
+    else this.#onReleased = added(this.#onReleased, callback);
   }
 
   /**
    * A reader that leaves between two values mostly finds the generator in a step already, ahead of it. A step that needs
    * no more than a turn of the event loop passes for idle, so that leaving waits as it would without a buffer.
    */
-  async #cleanedIfSoonIdle(step: Promise<unknown>): Outcome {
-    const isIdle = await Promise.race([outcomeOf(step).then(() => true), nextTurn().then(() => false)]);
-    return isIdle ? this.cleaned : undefined;
+  lookWhetherIdle(): void {
+    if (this.#source.isStepping) this.#releaseItself();
+  }
+
+  #awaitUpstream(closing: Closing): void {
+    if (closing.#unreleased === 0) return;
+    this.#unreleased++;
+    closing.#downstream = added(closing.#downstream, this);
+  }
+
+  #cleanedUp(failure?: Failure): void {
+    this.isCleaned = true;
+    this.#failure = failure;
+    this.#releaseItself();
+    for (const callback of this.#onCleaned) callback(failure);
+  }
+
+  #releaseItself(): void {
+    if (!this.#holdsItself) return;
+    this.#holdsItself = false;
+    this.#oneReleased();
+  }
+
+  /** In a loop: the stack does not grow with the chain. */
+  #oneReleased(): void {
+    const due: Closing[] = [this];
+    for (const closing of due) {
+      if (--closing.#unreleased > 0) continue;
+      due.push(...closing.#downstream);
+      for (const callback of closing.#onReleased) callback();
+    }
   }
 }
 
-/** The first by place, once all have settled. */
-export async function firstFailure(outcomes: Outcome[]): Outcome {
-  const failures = await Promise.all(outcomes);
-  return failures.find((failure) => failure !== undefined);
+/** A list that mostly holds one is made as long as it is. */
+function added<T>(list: T[], item: T): T[] {
+  return list.length === 0 ? [item] : [...list, item];
 }
 
-/** Calls back at once where there is nothing to wait for. */
-export function whenSettled(outcome: Outcome | undefined, callback: (failure: Failure | undefined) => void): void {
-  if (outcome === undefined) callback(undefined);
-  else void outcome.then(callback);
+/** Those to be looked at in the next turn of the event loop. */
+let closings: Closing[] = NONE;
+
+function lookNextTurn(closing: Closing): void {
+  if (closings.length === 0) {
+    closings = [];
+    setImmediate(lookNow);
+  }
+  closings.push(closing);
 }
 
-function outcomeOf(promise: Promise<unknown>): Outcome {
-  return promise.then(
-    () => undefined,
-    (error: unknown) => new Failure(error),
-  );
-}
-
-/** The next turn of the event loop, shared by all that wait for it. */
-let turn: Promise<void> | undefined;
-
-function nextTurn(): Promise<void> {
-  turn ??= new Promise((resolve) => {
-    setImmediate(() => {
-      turn = undefined;
-      resolve();
-    });
-  });
-  return turn;
+function lookNow(): void {
+  const due = closings;
+  closings = NONE;
+  for (const closing of due) closing.lookWhetherIdle();
 }

@@ -8,6 +8,12 @@ import type { Failure } from './errors.ts';
 /** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
 const MAX_DEPTH = 64;
 
+/** Shared by all that read nothing. */
+const NONE: never[] = [];
+
+/** Numbers the walks upstream, so that each node can say whether it was met. */
+let walk = 0;
+
 /** The node whose source is being called right now, and within how many others. */
 let calling: DependencyNode | undefined;
 let depth = 0;
@@ -15,7 +21,9 @@ let depth = 0;
 export abstract class DependencyNode {
   /** The last one known to have asked for a value, if it is not an outsider. */
   #reader: DependencyNode | undefined;
-  #upstream: DependencyNode[] = [];
+  #upstream: DependencyNode[] = NONE;
+  /** The last walk upstream that came by. */
+  #walk = 0;
 
   /** The pipeline it is in. */
   abstract readonly pipeline: unknown;
@@ -73,25 +81,38 @@ export abstract class DependencyNode {
   protected cancelUpstream(failure: Failure | undefined): this[] {
     const upstream = this.#upstream as this[];
     if (upstream.length === 0) return upstream;
-    for (const node of this.#everythingUpstream().toReversed()) node.cancel(failure);
-    this.#upstream = [];
+    const nodes = this.#everythingUpstream();
+    for (let index = nodes.length - 1; index >= 0; index--) nodes[index]!.cancel(failure);
+    this.#upstream = NONE;
     return upstream;
   }
 
+  /** Each node once, however many read it. */
   #everythingUpstream(): DependencyNode[] {
-    const nodes = new Set(this.#upstream);
-    // A set hands out what is added while it is walked.
-    for (const node of nodes) for (const source of node.#upstream) nodes.add(source);
-    return [...nodes];
+    walk++;
+    const nodes: DependencyNode[] = [];
+    this.#meetUpstream(nodes);
+    // Grows while it is walked.
+    for (const node of nodes) node.#meetUpstream(nodes);
+    return nodes;
+  }
+
+  #meetUpstream(nodes: DependencyNode[]): void {
+    for (const node of this.#upstream) {
+      if (node.#walk === walk) continue;
+      node.#walk = walk;
+      nodes.push(node);
+    }
   }
 
   /** The source has ended well: what it has left unread is nobody's concern. */
   protected forgetUpstream(): void {
-    this.#upstream = [];
+    this.#upstream = NONE;
   }
 
   #setReader(reader: DependencyNode): void {
     this.#reader = reader;
-    if (!reader.#upstream.includes(this)) reader.#upstream.push(this);
+    if (reader.#upstream.length === 0) reader.#upstream = [this];
+    else if (!reader.#upstream.includes(this)) reader.#upstream.push(this);
   }
 }

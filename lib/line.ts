@@ -4,6 +4,8 @@ import { Queue } from './queue.ts';
 /** The answer of an iterator. What a generator returns comes with the last one; loops do not look at it. */
 export type Result<T> = IteratorResult<T, undefined>;
 
+export const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
+
 /** A consumer that waits in `next()`. */
 export interface Reader<T> {
   resolve(result: Result<T>): void;
@@ -57,5 +59,10 @@ export class Line<T> {
 
   clearAnswers(): void {
     if (!this.#holdsReaders) this.#queue.clear();
+  }
+
+  /** All that wait get the end. */
+  endReaders(): void {
+    for (let reader = this.takeReader(); reader !== undefined; reader = this.takeReader()) reader.resolve(DONE);
   }
 }

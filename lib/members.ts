@@ -40,20 +40,15 @@ export class Members<T extends Member> implements Iterable<T> {
 }
 
 /** Refers to something weakly, or strongly for as long as it is held. */
-export class Handle<T extends object> implements Member {
-  readonly #weak: WeakRef<T>;
+export class Handle<T extends object> extends WeakRef<T> implements Member {
   #strong: T | undefined;
-
-  constructor(target: T) {
-    this.#weak = new WeakRef(target);
-  }
 
   get isGone(): boolean {
     return this.target === undefined;
   }
 
   get target(): T | undefined {
-    return this.#strong ?? this.#weak.deref();
+    return this.#strong ?? this.deref();
   }
 
   hold(target: T): void {

@@ -1,11 +1,9 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
-import { firstFailure } from './closing.ts';
 import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
 import { type Handle, type Member, Members } from './members.ts';
-import type { Pump } from './pump.ts';
 import { type Watch, watchOver } from './signal.ts';
 import { checkSource } from './source.ts';
-import { BufferedStage } from './stage.ts';
+import { BufferedStage, pumpOf } from './stage.ts';
 import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
 
 const DEFAULT_BUFFER_SIZE = 1;
@@ -46,7 +44,8 @@ export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipelin
     const { bufferSize = DEFAULT_BUFFER_SIZE } = stageOptions;
     return new BufferedStage(pipeline, source, checkBufferSize(bufferSize)) as unknown as Stage<T>;
   };
-  return Object.assign(buffer, { [Symbol.asyncDispose]: () => pipeline.dispose() });
+  buffer[Symbol.asyncDispose] = () => pipeline.dispose();
+  return buffer;
 }
 
 function checkObject(name: string, value: unknown): void {
@@ -71,7 +70,7 @@ function checkBufferSize(bufferSize: unknown): number {
  * its consumer must still be let go.
  */
 export class Pipeline implements Member {
-  readonly #stages = new Members<Handle<Pump<any>>>();
+  readonly #stages = new Members<Handle<BufferedStage<any>>>();
   readonly #watch: Watch | undefined;
   #openStages = 0;
   #isOver = false;
@@ -88,10 +87,10 @@ export class Pipeline implements Member {
   }
 
   /** A stage was made. It shares the fate also if that is sealed already. */
-  add(pump: Pump<any>): void {
+  add(handle: Handle<BufferedStage<any>>): void {
     if (this.#openStages++ === 0 && !this.#isOver) this.#watch?.add(this);
-    this.#stages.add(pump.handle);
-    if (this.#isOver) pump.cancel(this.#failure);
+    this.#stages.add(handle);
+    if (this.#isOver) cancel(handle, this.#failure);
   }
 
   /** A stage is destroyed; its clean-up may last. */
@@ -100,7 +99,7 @@ export class Pipeline implements Member {
   }
 
   /** A stage has cleaned up. */
-  delete(handle: Handle<Pump<any>>): void {
+  delete(handle: Handle<BufferedStage<any>>): void {
     this.#stages.delete(handle);
   }
 
@@ -113,13 +112,18 @@ export class Pipeline implements Member {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#failure = failure;
-    for (const handle of this.#stages) handle.target?.cancel(failure);
+    for (const handle of this.#stages) cancel(handle, failure);
   }
 
   async dispose(): Promise<void> {
     this.destroy(undefined);
-    const pumps = Array.from(this.#stages, (handle) => handle.target).filter((pump) => pump !== undefined);
-    const failure = await firstFailure(pumps.map((pump) => pump.cleaned()));
-    if (failure !== undefined) throw failure.error;
+    const stages = Array.from(this.#stages, (handle) => handle.target).filter((stage) => stage !== undefined);
+    const failures = await Promise.all(stages.map((stage) => pumpOf(stage).cleaned()));
+    const first = failures.find((failure) => failure !== undefined);
+    if (first !== undefined) throw first.error;
   }
+}
+
+function cancel({ target }: Handle<BufferedStage<any>>, failure: Failure | undefined): void {
+  if (target !== undefined) pumpOf(target).cancel(failure);
 }

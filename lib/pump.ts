@@ -1,18 +1,15 @@
 /** The pump of a stage: takes values from the source and hands them to whoever reads the stage. */
-import { AsyncResource } from 'node:async_hooks';
-import type { Readable } from 'node:stream';
-
-import { Closing, whenSettled } from './closing.ts';
+import { Closing } from './closing.ts';
 import { DependencyNode } from './dependency.ts';
 import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
-import { Line, type Reader, type Result } from './line.ts';
-import { Handle } from './members.ts';
+import { Feed } from './feed.ts';
+import { DONE, Line, type Result } from './line.ts';
+import type { Handle } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
-import { cancelStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import { cancelStream } from './source.ts';
+import type { BufferedStage } from './stage.ts';
 import { StreamSide } from './stream-side.ts';
-import type { Source, SourceContext } from './types.ts';
-
-const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
+import type { Source } from './types.ts';
 
 /**
  * The states of a pump, in their order; a stage can be destroyed in each:
@@ -28,28 +25,22 @@ const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
  */
 export class Pump<T> extends DependencyNode {
   readonly pipeline: Pipeline;
-  /** How the pipeline knows this pump: held from when a consumer waits to the next value that finds none waiting. */
-  readonly handle: Handle<Pump<any>> = new Handle(this);
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
   isStepping = false;
   isOver = false;
 
-  readonly #stage: Readable;
+  readonly #stage: BufferedStage<T>;
+  /** How the pipeline knows the stage: held from when a consumer waits to the next value that finds none waiting. */
+  readonly #handle: Handle<BufferedStage<any>>;
+  readonly #source: Source<T>;
   readonly #bufferSize: number;
   readonly #line: Line<T> = new Line();
   /** Made when the stage is first read as a stream. */
   #stream: StreamSide<T> | undefined;
 
-  /** What was given, or, once it was called, what it returned. */
-  #source: Source<T>;
-  #iterator: SourceIterator<T> | undefined;
-  /** The async context of the first read, which the source sees for its whole life, whoever reads later. */
-  #context: AsyncResource | undefined;
-  #controller: AbortController | undefined;
-  /** Made once, when the source is opened. */
-  #onAnswer: ((result: Result<T>) => void) | undefined;
-  #onError: ((error: unknown) => void) | undefined;
+  /** The source once it is opened. */
+  #feed: Feed<T> | undefined;
   #step: Promise<Result<T>> | undefined;
   /** What the source threw. */
   #thrown: Failure | undefined;
@@ -64,10 +55,17 @@ export class Pump<T> extends DependencyNode {
   /** Whether an `'error'` event would only repeat what a loop was told or what happened elsewhere. */
   #isSilent = false;
 
-  constructor(stage: Readable, pipeline: Pipeline, source: Source<T>, bufferSize: number) {
+  constructor(
+    stage: BufferedStage<T>,
+    pipeline: Pipeline,
+    handle: Handle<BufferedStage<any>>,
+    source: Source<T>,
+    bufferSize: number,
+  ) {
     super();
     this.#stage = stage;
     this.pipeline = pipeline;
+    this.#handle = handle;
     this.#source = source;
     this.#bufferSize = bufferSize;
   }
@@ -95,7 +93,7 @@ export class Pump<T> extends DependencyNode {
   }
 
   #wait(): Promise<Result<T>> {
-    this.handle.hold(this);
+    this.#handle.hold(this.#stage);
     const promise = this.#line.addReader();
     this.#askInContext();
     return promise;
@@ -105,22 +103,29 @@ export class Pump<T> extends DependencyNode {
   readAsStream(): void {
     this.meetReader();
     this.#stream ??= new StreamSide(this.#stage, this);
+    this.supply(this.#stream);
+    this.#askInContext();
+  }
+
+  /** The stream takes what a loop has left in line, or waits for what comes next. */
+  supply(stream: StreamSide<T>): void {
     const answer = this.#line.takeAnswer();
     if (answer === undefined) {
-      this.#stream.isWaiting = true;
-      this.handle.hold(this);
-      this.#askInContext();
+      stream.isWaiting = true;
+      this.#handle.hold(this.#stage);
     } else {
-      this.#pushLater(answer, this.#stream);
+      void answer.then(
+        (result) => this.#pushHeld(result, stream),
+        (error: unknown) => stream.fail(new Failure(error)),
+      );
     }
   }
 
-  /** What a loop has left in line. Node does not ask again before it has been pushed, so that nothing overtakes it. */
-  #pushLater(answer: Promise<Result<T>>, stream: StreamSide<T>): void {
-    void answer.then(
-      (result) => this.#isClosed || stream.push(result),
-      (error: unknown) => stream.fail(new Failure(error)),
-    );
+  /** Node does not ask again before this has been pushed, so that nothing overtakes it. */
+  #pushHeld(result: Result<T>, stream: StreamSide<T>): void {
+    if (this.#isClosed) return;
+    stream.push(result);
+    this.#askInContext();
   }
 
   /** A value may have left Node's buffer. */
@@ -130,13 +135,7 @@ export class Pump<T> extends DependencyNode {
 
   finish(): void {
     this.#isFinished = true;
-    this.#endReaders();
-  }
-
-  #endReaders(): void {
-    for (let reader = this.#line.takeReader(); reader !== undefined; reader = this.#line.takeReader()) {
-      reader.resolve(DONE);
-    }
+    this.#line.endReaders();
   }
 
   failNow(failure: Failure): void {
@@ -181,8 +180,8 @@ export class Pump<T> extends DependencyNode {
 
   /** A generator that reads has the context of its stage, which is that of all stages upstream. */
   #askInContext(): void {
-    if (this.#context === undefined || this.isAskedInside) this.#ask();
-    else this.#context.runInAsyncScope(this.#ask, this);
+    if (this.#feed === undefined || this.isAskedInside) this.#ask();
+    else this.#feed.run(this.#ask, this);
   }
 
   #ask(): void {
@@ -190,9 +189,9 @@ export class Pump<T> extends DependencyNode {
     if (this.isDeep) return this.#askLater();
     const outer = this.enterSource();
     try {
-      this.#iterator ??= this.#open();
+      const feed = this.#feed ?? this.#openFeed();
       // A source function may have destroyed its own stage.
-      if (!this.#isClosed) this.#step = this.#takeStep(this.#iterator);
+      if (!this.#isClosed) this.#takeStep(feed);
     } finally {
       this.leaveSource(outer);
     }
@@ -208,29 +207,19 @@ export class Pump<T> extends DependencyNode {
     return this.#line.answerCount < this.#bufferSize;
   }
 
-  #takeStep(iterator: SourceIterator<T>): Promise<Result<T>> {
+  #openFeed(): Feed<T> {
+    this.#feed = new Feed(
+      this.#source,
+      (result) => this.#answered(result),
+      (error) => this.#threw(error),
+    );
+    this.#feed.open();
+    return this.#feed;
+  }
+
+  #takeStep(feed: Feed<T>): void {
     this.isStepping = true;
-    const step = iterator.next() as Promise<Result<T>>;
-    // Handled in any case: whoever takes the promise of the step gets its error.
-    void step.then(this.#onAnswer, this.#onError);
-    return step;
-  }
-
-  #open(): SourceIterator<T> {
-    this.#context = new AsyncResource('BufferedStage');
-    this.#onAnswer = (result) => this.#answered(result);
-    this.#onError = (error) => this.#threw(error);
-    try {
-      this.#source = resolveSource(this.#source, () => this.#sourceContext());
-      return iterate(this.#source);
-    } catch (error) {
-      return failing(error);
-    }
-  }
-
-  #sourceContext(): SourceContext {
-    this.#controller = new AbortController();
-    return { signal: this.#controller.signal };
+    this.#step = feed.next();
   }
 
   #answered(result: Result<T>): void {
@@ -246,9 +235,11 @@ export class Pump<T> extends DependencyNode {
       this.#ask();
       reader.resolve(result);
       if (this.isOver) this.#lastAnswerTaken();
-    } else if (this.#stream?.isWaiting) {
+      return;
+    }
+    if (this.#stream?.isWaiting) {
       this.#stream.push(result);
-      if (!this.#stream.isWaiting) this.handle.release();
+      if (!this.#stream.isWaiting) this.#handle.release();
     } else {
       this.#hold(step);
     }
@@ -283,25 +274,29 @@ export class Pump<T> extends DependencyNode {
 
   #hold(step: Promise<Result<T>>): void {
     this.#line.addAnswer(step);
-    this.handle.release();
+    this.#handle.release();
   }
 
   // Closing
 
   /** The consumer of a loop leaves. Rejects with what an idle generator throws in its clean-up. */
-  async leave(value: unknown): Promise<Result<T>> {
+  leave(value: unknown): Promise<Result<T>> {
     if (!this.#isFinished) this.#stage.destroy();
     this.#isTold = true;
-    if (this.#closing?.released !== undefined) await this.#leaveWhenReleased(this.#closing);
-    return { done: true, value: (await value) as undefined };
+    const closing = this.#closing;
+    return closing === undefined ? doneWith(value) : this.#leaveWhenReleased(closing, value);
   }
 
-  async #leaveWhenReleased(closing: Closing): Promise<void> {
+  #leaveWhenReleased(closing: Closing, value: unknown): Promise<Result<T>> {
     closing.isClaimed = true;
-    const failure = await closing.released;
-    if (failure === undefined || this.#failure !== undefined) return;
-    this.#handedOver(failure);
-    throw failure.error;
+    return new Promise((resolve, reject) => {
+      closing.whenReleased(() => {
+        const { failure } = closing;
+        if (failure === undefined || this.#failure !== undefined) return resolve(doneWith(value));
+        this.#handedOver(failure);
+        reject(failure.error);
+      });
+    });
   }
 
   /** Destroys the stage because of another. */
@@ -316,7 +311,7 @@ export class Pump<T> extends DependencyNode {
   close(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#isClosed = true;
     this.pipeline.left();
-    this.handle.release();
+    this.#handle.release();
     if (this.#isFinished) {
       this.#isTold = true;
       this.#announceClose(callback, error === null ? undefined : new Failure(error));
@@ -325,43 +320,41 @@ export class Pump<T> extends DependencyNode {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#line.clearAnswers();
     this.#letReadersGo();
-    this.#controller?.abort(this.#abortReason());
+    this.#feed?.abort(() => this.#abortReason());
     const upstream = this.cancelUpstream(this.#failure);
-    const step = this.isStepping ? this.#step : undefined;
-    const returned = this.#closeSource();
-    this.#closing = new Closing(
-      returned,
-      this.isStepping ? (step ?? returned) : undefined,
-      upstream.map((pump) => pump.#closing),
-    );
+    const upstreamClosings = upstream.map((pump) => pump.#closing).filter((closing) => closing !== undefined);
+    this.#closing = new Closing(this.#closeSource(), this, upstreamClosings);
     this.#announceEnd(this.#closing, callback);
   }
 
   /** Settles when the generator, if it was opened, has cleaned up. An earlier error wins over one in the clean-up. */
   async cleaned(): Promise<Failure | undefined> {
-    const failure = await this.#closing?.cleaned;
+    const closing = this.#closing;
+    if (closing === undefined) return undefined;
+    const failure = await new Promise<Failure | undefined>((resolve) => closing.whenCleaned(resolve));
     return this.#failure === undefined ? failure : undefined;
   }
 
   /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
   #letReadersGo(): void {
-    const first: Reader<T> | undefined = this.#line.takeReader();
+    const first = this.#line.takeReader();
     if (first === undefined) return;
     if (this.#isTold) first.resolve(DONE);
     else first.reject(this.#tell());
-    this.#endReaders();
+    this.#line.endReaders();
   }
 
   #closeSource(): Promise<unknown> | undefined {
     if (this.isOver) return undefined;
+    if (this.#feed !== undefined) return this.#feed.run(this.#returnSource, this);
     cancelStream(this.#source);
-    return this.#context?.runInAsyncScope(this.#returnIterator, this);
+    return undefined;
   }
 
-  #returnIterator(): Promise<unknown> | undefined {
+  #returnSource(): Promise<unknown> | undefined {
     const outer = this.enterSource();
     try {
-      return this.#iterator?.return(undefined);
+      return this.#feed!.return();
     } finally {
       this.leaveSource(outer);
     }
@@ -376,18 +369,18 @@ export class Pump<T> extends DependencyNode {
   /** An error is told when all that is idle has cleaned up, whether or not a step still runs; 'close' waits for that, too. */
   #announceEnd(closing: Closing, callback: (error?: Error | null) => void): void {
     if (this.#failure === undefined) {
-      whenSettled(closing.cleaned, (failure) => this.#announceClose(callback, failure));
+      closing.whenCleaned((failure) => this.#announceClose(callback, failure));
       return;
     }
     const { eventError } = this.#failure;
-    whenSettled(closing.released, () => {
+    closing.whenReleased(() => {
       process.nextTick(() => this.#emitsErrors && this.#stage.emit('error', eventError));
-      whenSettled(closing.cleaned, () => this.#announceClose(callback));
+      closing.whenCleaned(() => this.#announceClose(callback));
     });
   }
 
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
-    this.pipeline.delete(this.handle);
+    this.pipeline.delete(this.#handle);
     callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
   }
 
@@ -395,4 +388,10 @@ export class Pump<T> extends DependencyNode {
   get #emitsErrors(): boolean {
     return this.#stage.listenerCount('error') > 0 || (this.#stream !== undefined && !this.#isSilent);
   }
+}
+
+/** What `return(value)` of a generator answers, which awaits the value. */
+function doneWith(value: unknown): Promise<Result<never>> {
+  if (value === undefined) return Promise.resolve(DONE);
+  return Promise.resolve(value).then((settled) => ({ done: true, value: settled as unknown as undefined }));
 }

@@ -1,6 +1,3 @@
-/** Shared by all queues that have never held an item. */
-const NONE: never[] = [];
-
 /**
  * First in, first out, on a ring that doubles when it is full: `push` and `shift` move no other item, and what has been
  * taken is not kept alive.
@@ -8,8 +5,8 @@ const NONE: never[] = [];
 export class Queue<T extends object> {
   length = 0;
   #head = 0;
-  /** As many as a power of two, or none. */
-  #items: (T | undefined)[] = NONE;
+  /** As many as a power of two. */
+  #items: (T | undefined)[] = [undefined, undefined];
 
   push(item: T): void {
     if (this.length === this.#items.length) this.#grow();
@@ -27,14 +24,15 @@ export class Queue<T extends object> {
   }
 
   clear(): void {
-    this.length = 0;
-    this.#head = 0;
-    this.#items = NONE;
+    while (this.length > 0) this.shift();
   }
 
   #grow(): void {
-    const inOrder = [...this.#items.slice(this.#head), ...this.#items.slice(0, this.#head)];
-    this.#items = [...inOrder, ...Array(Math.max(1, this.length)).fill(undefined)];
+    const grown: (T | undefined)[] = Array.from({ length: 2 * this.length });
+    for (let index = 0; index < this.length; index++) {
+      grown[index] = this.#items[(this.#head + index) & (this.length - 1)];
+    }
+    this.#items = grown;
     this.#head = 0;
   }
 }

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 
 import { StageIterator } from './iterator.ts';
+import { Handle } from './members.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Pump } from './pump.ts';
 import { pushedLength, streamDidRead } from './readable.ts';
@@ -10,38 +11,59 @@ import type { Source } from './types.ts';
 /** Where Node's `isErrored()` asks first. What a loop was told is never emitted, which is what it would go by otherwise. */
 const isErrored = Symbol.for('nodejs.stream.errored');
 
+/** How the pipeline reaches the pump of a stage, which is nobody else's concern. */
+export let pumpOf: (stage: BufferedStage<any>) => Pump<any>;
+
 /**
  * Read by a loop, values go from the pump straight to the loop, and Node's part of the stage is told of nothing but the
  * end. Read as a stream, `_read()` asks the pump for values, which go through Node's buffer.
  */
 export class BufferedStage<T> extends Readable {
-  readonly #pump: Pump<T>;
+  readonly #handle: Handle<BufferedStage<any>>;
+  readonly #pipeline: Pipeline;
+  /** Until there is a pump. */
+  #source: Source<T> | undefined;
+  /** Made when something happens to the stage: one that waits to be read takes half as much memory without. */
+  #pump: Pump<T> | undefined;
 
   constructor(pipeline: Pipeline, source: Source<T>, bufferSize: number) {
     super({ objectMode: true, highWaterMark: bufferSize });
-    this.#pump = new Pump(this, pipeline, source, bufferSize);
-    pipeline.add(this.#pump);
+    this.#pipeline = pipeline;
+    this.#source = source;
+    this.#handle = new Handle(this);
+    pipeline.add(this.#handle);
   }
 
   override [Symbol.asyncIterator](): StageIterator<T> & NodeJS.AsyncIterator<T> {
-    return new StageIterator(this.#pump) as StageIterator<T> & NodeJS.AsyncIterator<T>;
+    return new StageIterator(this.#activePump) as StageIterator<T> & NodeJS.AsyncIterator<T>;
   }
 
   override read(size?: number): T | null {
     const value = super.read(size) as T | null;
-    this.#pump.afterStreamRead();
+    this.#activePump.afterStreamRead();
     return value;
   }
 
   override _read(): void {
-    this.#pump.readAsStream();
+    this.#activePump.readAsStream();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#pump.close(error, callback);
+    this.#activePump.close(error, callback);
+  }
+
+  get #activePump(): Pump<T> {
+    return this.#pump ?? this.#makePump();
+  }
+
+  #makePump(): Pump<T> {
+    this.#pump = new Pump(this, this.#pipeline, this.#handle, this.#source!, this.readableHighWaterMark);
+    this.#source = undefined;
+    return this.#pump;
   }
 
   static {
+    pumpOf = (stage) => stage.#activePump;
     // Not in the class body: Node's types declare properties, which TypeScript does not let accessors override.
     Object.defineProperties(this.prototype, {
       [isErrored]: {
@@ -51,12 +73,12 @@ export class BufferedStage<T> extends Readable {
       },
       readableLength: {
         get(this: BufferedStage<unknown>) {
-          return pushedLength(this) + this.#pump.heldLength;
+          return pushedLength(this) + (this.#pump?.heldLength ?? 0);
         },
       },
       readableDidRead: {
         get(this: BufferedStage<unknown>) {
-          return streamDidRead(this) || this.#pump.loopDidRead;
+          return streamDidRead(this) || (this.#pump?.loopDidRead ?? false);
         },
       },
     });

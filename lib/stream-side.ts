@@ -6,9 +6,9 @@ import type { Result } from './line.ts';
 import { pushedLength } from './readable.ts';
 
 /** What the stream side needs of the pump. */
-export interface Outflow {
+export interface Outflow<T> {
   /** Node's buffer has room. */
-  readAsStream(): void;
+  supply(stream: StreamSide<T>): void;
   /** The end has been pushed. */
   finish(): void;
   /** The error is next: there is nothing left in front of it. */
@@ -17,7 +17,7 @@ export interface Outflow {
 
 export class StreamSide<T> {
   readonly #stage: Readable;
-  readonly #outflow: Outflow;
+  readonly #outflow: Outflow<T>;
   /**
    * The end or error in line behind values in Node's buffer. `destroy()` would throw those away, and a stream that is
    * destroyed behind a pushed end passes for complete with `stream.pipeline`.
@@ -26,7 +26,7 @@ export class StreamSide<T> {
   /** Whether Node has asked for a value, which is on its way. */
   isWaiting = false;
 
-  constructor(stage: Readable, outflow: Outflow) {
+  constructor(stage: Readable, outflow: Outflow<T>) {
     this.#stage = stage;
     this.#outflow = outflow;
   }
@@ -48,7 +48,7 @@ export class StreamSide<T> {
     } else if (result.value === null) {
       this.fail(new Failure(nullValue()));
     } else if (this.#pushValue(result.value)) {
-      this.#outflow.readAsStream();
+      this.#outflow.supply(this);
     }
   }
 

@@ -1,0 +1,61 @@
+/** The source of a stage from its first read on: its iterator, and what it is given to see. */
+import { AsyncResource } from 'node:async_hooks';
+
+import type { Result } from './line.ts';
+import { cancelStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import type { Source, SourceContext } from './types.ts';
+
+export class Feed<T> {
+  /** That of the first read. The source sees it for its whole life, whoever reads later. */
+  readonly #context: AsyncResource = new AsyncResource('BufferedStage');
+  readonly #onAnswer: (result: Result<T>) => void;
+  readonly #onError: (error: unknown) => void;
+  /** What was given, or, once it was called, what it returned. */
+  #source: Source<T>;
+  #iterator: SourceIterator<T> | undefined;
+  #controller: AbortController | undefined;
+
+  /** One of the callbacks is called for each step; they are made once. */
+  constructor(source: Source<T>, onAnswer: (result: Result<T>) => void, onError: (error: unknown) => void) {
+    this.#source = source;
+    this.#onAnswer = onAnswer;
+    this.#onError = onError;
+  }
+
+  /** Calls a source function. It may destroy its own stage. */
+  open(): void {
+    try {
+      this.#source = resolveSource(this.#source, () => this.#sourceContext());
+      this.#iterator = iterate(this.#source);
+    } catch (error) {
+      this.#iterator = failing(error);
+    }
+  }
+
+  next(): Promise<Result<T>> {
+    const step = this.#iterator!.next() as Promise<Result<T>>;
+    // Handled in any case: whoever takes the promise of the step gets its error.
+    void step.then(this.#onAnswer, this.#onError);
+    return step;
+  }
+
+  abort(reason: () => unknown): void {
+    this.#controller?.abort(reason());
+  }
+
+  /** Closes the source, which has neither ended nor thrown. */
+  return(): Promise<unknown> | undefined {
+    cancelStream(this.#source);
+    return this.#iterator?.return(undefined);
+  }
+
+  /** Calls a method in the context of the first read. */
+  run<Self, R>(method: (this: Self) => R, self: Self): R {
+    return this.#context.runInAsyncScope(method, self);
+  }
+
+  #sourceContext(): SourceContext {
+    this.#controller = new AbortController();
+    return { signal: this.#controller.signal };
+  }
+}
