@@ -51,6 +51,11 @@ export abstract class DependencyNode {
     }
   }
 
+  /** Whoever is known to have asked last. */
+  protected get reader(): this | undefined {
+    return this.#reader as this | undefined;
+  }
+
   /** Whether a generator that has a stage of its own is asking right now. */
   protected get isAskedInside(): boolean {
     return calling !== undefined;

@@ -22,6 +22,12 @@ export function outOfRange(name: string, rule: string, value: unknown): RangeErr
   return withCode(new RangeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_OUT_OF_RANGE');
 }
 
+/** What a pipeline answers that was not told to measure its stages. */
+export function statisticsOff(): Error {
+  const message = 'This pipeline has no statistics: make it with bufferedPipeline({ statistics: true })';
+  return withCode(new Error(message), 'ERR_INVALID_STATE');
+}
+
 /** What the reader of a stage gets that was destroyed, without an error, before its source ended. */
 export function prematureClose(): Error {
   return withCode(new Error('The stage was destroyed before its source ended'), 'ERR_STREAM_PREMATURE_CLOSE');

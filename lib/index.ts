@@ -7,5 +7,8 @@ export type {
   SourceContext,
   SourceIterable,
   Stage,
+  StageMessage,
   StageOptions,
+  StageState,
+  StageStatistics,
 } from './types.ts';

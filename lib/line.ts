@@ -60,9 +60,4 @@ export class Line<T> {
   clearAnswers(): void {
     if (!this.#holdsReaders) this.#queue.clear();
   }
-
-  /** All that wait get the end. */
-  endReaders(): void {
-    for (let reader = this.takeReader(); reader !== undefined; reader = this.takeReader()) reader.resolve(DONE);
-  }
 }

@@ -1,10 +1,11 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
-import { abortError, Failure, outOfRange, wrongType } from './errors.ts';
+import { abortError, Failure, outOfRange, statisticsOff, wrongType } from './errors.ts';
 import { type Handle, type Member, Members } from './members.ts';
+import { Meter } from './meter.ts';
 import { type Watch, watchOver } from './signal.ts';
 import { checkSource } from './source.ts';
 import { BufferedStage, pumpOf } from './stage.ts';
-import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
+import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions, StageStatistics } from './types.ts';
 
 const DEFAULT_BUFFER_SIZE = 1;
 
@@ -25,7 +26,8 @@ const DEFAULT_BUFFER_SIZE = 1;
  *
  * The idea is that of the Python package asyncio-buffered-pipeline.
  *
- * @param options - `signal`: destroys the pipeline when it aborts; default none.
+ * @param options - `signal`: destroys the pipeline when it aborts; default none. `statistics`: whether stages are measured
+ *   for `buffer.statistics()`; default false.
  * @returns The function that makes stages.
  * @throws TypeError - at once, when an option is of the wrong type.
  * @example
@@ -37,13 +39,15 @@ const DEFAULT_BUFFER_SIZE = 1;
  */
 export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
   checkObject('options', options);
-  const pipeline = new Pipeline(checkSignal(options.signal));
+  const { signal, statistics = false } = options;
+  const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', statistics));
   const buffer = <T>(source: Source<T>, stageOptions: StageOptions = {}): Stage<T> => {
     checkSource(source);
     checkObject('options', stageOptions);
-    const { bufferSize = DEFAULT_BUFFER_SIZE } = stageOptions;
-    return new BufferedStage(pipeline, source, checkBufferSize(bufferSize)) as unknown as Stage<T>;
+    const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = stageOptions;
+    return new BufferedStage(pipeline, source, checkBufferSize(bufferSize), checkName(name)) as unknown as Stage<T>;
   };
+  buffer.statistics = () => pipeline.statistics();
   buffer[Symbol.asyncDispose] = () => pipeline.dispose();
   return buffer;
 }
@@ -55,6 +59,21 @@ function checkObject(name: string, value: unknown): void {
 function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;
   throw wrongType('signal', 'an AbortSignal', signal);
+}
+
+function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  return value;
+}
+
+function checkName(name: unknown): string | undefined {
+  if (name !== undefined && typeof name !== 'string') throw wrongType('name', 'a string', name);
+  return name;
+}
+
+/** Source functions have names mostly, generators have none. */
+function nameOf(source: unknown): string | undefined {
+  return typeof source === 'function' && source.name !== '' ? source.name : undefined;
 }
 
 function checkBufferSize(bufferSize: unknown): number {
@@ -72,11 +91,15 @@ function checkBufferSize(bufferSize: unknown): number {
 export class Pipeline implements Member {
   readonly #stages = new Members<Handle<BufferedStage<any>>>();
   readonly #watch: Watch | undefined;
+  /** Of all stages, where statistics are wanted. */
+  readonly #meters: Meter[] | undefined;
+  #madeStages = 0;
   #openStages = 0;
   #isOver = false;
   #failure: Failure | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(signal: AbortSignal | undefined, hasStatistics: boolean) {
+    if (hasStatistics) this.#meters = [];
     if (signal?.aborted) this.abort(signal);
     else if (signal !== undefined) this.#watch = watchOver(signal);
   }
@@ -86,11 +109,24 @@ export class Pipeline implements Member {
     return Array.from(this.#stages).every((stage) => stage.isGone);
   }
 
-  /** A stage was made. It shares the fate also if that is sealed already. */
-  add(handle: Handle<BufferedStage<any>>): void {
+  /** A stage was made, and gets a number. It shares the fate also if that is sealed already. */
+  add(handle: Handle<BufferedStage<any>>): number {
     if (this.#openStages++ === 0 && !this.#isOver) this.#watch?.add(this);
     this.#stages.add(handle);
     if (this.#isOver) cancel(handle, this.#failure);
+    return ++this.#madeStages;
+  }
+
+  meter(label: string | number, bufferSize: number): Meter | undefined {
+    if (this.#meters === undefined) return undefined;
+    const meter = new Meter(label, bufferSize);
+    this.#meters.push(meter);
+    return meter;
+  }
+
+  statistics(): StageStatistics[] {
+    if (this.#meters === undefined) throw statisticsOff();
+    return this.#meters.map((meter) => meter.statistics());
   }
 
   /** A stage is destroyed; its clean-up may last. */

@@ -3,11 +3,12 @@ import { Closing } from './closing.ts';
 import { DependencyNode } from './dependency.ts';
 import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
 import { Feed } from './feed.ts';
-import { DONE, Line, type Result } from './line.ts';
+import { DONE, Line, type Reader, type Result } from './line.ts';
 import type { Handle } from './members.ts';
+import { isTraced, Meter } from './meter.ts';
 import type { Pipeline } from './pipeline.ts';
 import { cancelStream } from './source.ts';
-import type { BufferedStage } from './stage.ts';
+import type { BufferedStage, StageParts } from './stage.ts';
 import { StreamSide } from './stream-side.ts';
 import type { Source } from './types.ts';
 
@@ -29,12 +30,17 @@ export class Pump<T> extends DependencyNode {
   loopDidRead = false;
   isStepping = false;
   isOver = false;
+  /** There is one only where somebody observes. */
+  meter: Meter | undefined;
+  /** That of the generator that waits for a value. */
+  #starving: Meter | undefined;
 
   readonly #stage: BufferedStage<T>;
   /** How the pipeline knows the stage: held from when a consumer waits to the next value that finds none waiting. */
   readonly #handle: Handle<BufferedStage<any>>;
   readonly #source: Source<T>;
   readonly #bufferSize: number;
+  readonly #label: string | number;
   readonly #line: Line<T> = new Line();
   /** Made when the stage is first read as a stream. */
   #stream: StreamSide<T> | undefined;
@@ -55,19 +61,15 @@ export class Pump<T> extends DependencyNode {
   /** Whether an `'error'` event would only repeat what a loop was told or what happened elsewhere. */
   #isSilent = false;
 
-  constructor(
-    stage: BufferedStage<T>,
-    pipeline: Pipeline,
-    handle: Handle<BufferedStage<any>>,
-    source: Source<T>,
-    bufferSize: number,
-  ) {
+  constructor(stage: BufferedStage<T>, parts: StageParts<T>) {
     super();
     this.#stage = stage;
-    this.pipeline = pipeline;
-    this.#handle = handle;
-    this.#source = source;
-    this.#bufferSize = bufferSize;
+    this.#handle = parts.handle;
+    this.pipeline = parts.pipeline;
+    this.#source = parts.source;
+    this.#bufferSize = stage.readableHighWaterMark;
+    this.#label = parts.label;
+    this.meter = parts.meter;
   }
 
   /** How many values wait in line, what has been pushed not counted. */
@@ -85,6 +87,7 @@ export class Pump<T> extends DependencyNode {
     if (this.#stream?.hasValues) return Promise.resolve({ done: false, value: this.#stage.read() as T });
     const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
+      this.#measureHeld();
       if (this.isOver && this.#line.answerCount === 0) this.#lastAnswerTaken();
       else this.#askInContext();
       return answer;
@@ -95,7 +98,8 @@ export class Pump<T> extends DependencyNode {
   #wait(): Promise<Result<T>> {
     this.#handle.hold(this.#stage);
     const promise = this.#line.addReader();
-    this.#askInContext();
+    if (this.reader?.meter !== undefined) this.#starve(this.reader.meter);
+    if (!this.isStepping) this.#askInContext();
     return promise;
   }
 
@@ -131,11 +135,17 @@ export class Pump<T> extends DependencyNode {
   /** A value may have left Node's buffer. */
   afterStreamRead(): void {
     this.#stream?.afterRead();
+    this.#measureHeld();
   }
 
   finish(): void {
     this.#isFinished = true;
-    this.#line.endReaders();
+    this.#endReaders();
+  }
+
+  /** All that still wait get the end. */
+  #endReaders(): void {
+    for (let reader = this.#takeReader(); reader !== undefined; reader = this.#takeReader()) reader.resolve(DONE);
   }
 
   failNow(failure: Failure): void {
@@ -185,13 +195,19 @@ export class Pump<T> extends DependencyNode {
   }
 
   #ask(): void {
-    if (this.isStepping || this.isOver || this.#isClosed || !this.#hasRoom()) return;
+    if (!this.isStepping && !this.isOver && !this.#isClosed && this.#hasRoom()) this.#takeStep();
+  }
+
+  #takeStep(): void {
     if (this.isDeep) return this.#askLater();
     const outer = this.enterSource();
     try {
       const feed = this.#feed ?? this.#openFeed();
       // A source function may have destroyed its own stage.
-      if (!this.#isClosed) this.#takeStep(feed);
+      if (this.#isClosed) return;
+      this.isStepping = true;
+      this.meter?.works();
+      this.#step = feed.next();
     } finally {
       this.leaveSource(outer);
     }
@@ -213,13 +229,10 @@ export class Pump<T> extends DependencyNode {
       (result) => this.#answered(result),
       (error) => this.#threw(error),
     );
+    if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize);
+    this.meter?.start(this.#stage);
     this.#feed.open();
     return this.#feed;
-  }
-
-  #takeStep(feed: Feed<T>): void {
-    this.isStepping = true;
-    this.#step = feed.next();
   }
 
   #answered(result: Result<T>): void {
@@ -228,11 +241,15 @@ export class Pump<T> extends DependencyNode {
     if (result.done) {
       this.isOver = true;
       this.forgetUpstream();
+      this.meter?.ends();
+    } else {
+      this.meter?.yields();
     }
-    const reader = this.#line.takeReader();
+    const reader = this.#takeReader();
     if (reader !== undefined) {
+      this.#measureHeld();
       // First, so that the next step's I/O starts before a reader that computes keeps it from starting.
-      this.#ask();
+      if (!this.isOver) this.#takeStep();
       reader.resolve(result);
       if (this.isOver) this.#lastAnswerTaken();
       return;
@@ -243,7 +260,9 @@ export class Pump<T> extends DependencyNode {
     } else {
       this.#hold(step);
     }
+    this.#measureHeld();
     this.#ask();
+    if (!this.isStepping) this.meter?.isBlocked();
   }
 
   #threw(error: unknown): void {
@@ -252,8 +271,10 @@ export class Pump<T> extends DependencyNode {
     if (this.#isClosed) return;
     this.isOver = true;
     this.#thrown = new Failure(error);
+    this.meter?.fails(error);
+    this.meter?.ends();
     this.cancelUpstream(this.#thrown);
-    const reader = this.#line.takeReader();
+    const reader = this.#takeReader();
     if (reader !== undefined) {
       reader.reject(error);
       this.#lastAnswerTaken();
@@ -262,6 +283,28 @@ export class Pump<T> extends DependencyNode {
     } else {
       this.#hold(step);
     }
+  }
+
+  #takeReader(): Reader<T> | undefined {
+    const reader = this.#line.takeReader();
+    if (this.#starving !== undefined && !this.#line.hasReaders) {
+      this.#starving.isFed();
+      this.#starving = undefined;
+    }
+    return reader;
+  }
+
+  // Observing
+
+  /** A generator waits for a value of this stage. */
+  #starve(meter: Meter): void {
+    if (this.#starving !== undefined) return;
+    this.#starving = meter;
+    meter.starves();
+  }
+
+  #measureHeld(): void {
+    this.meter?.holds(this.#stage.readableLength);
   }
 
   /** Forgets the promise of the step, and so its value. */
@@ -318,6 +361,8 @@ export class Pump<T> extends DependencyNode {
       return;
     }
     if (error !== null) this.#failure ??= new Failure(error);
+    if (this.#failure !== undefined && this.#thrown === undefined) this.meter?.fails(this.#failure.error);
+    this.meter?.discards();
     this.#line.clearAnswers();
     this.#letReadersGo();
     this.#feed?.abort(() => this.#abortReason());
@@ -337,11 +382,11 @@ export class Pump<T> extends DependencyNode {
 
   /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
   #letReadersGo(): void {
-    const first = this.#line.takeReader();
+    const first = this.#takeReader();
     if (first === undefined) return;
     if (this.#isTold) first.resolve(DONE);
     else first.reject(this.#tell());
-    this.#line.endReaders();
+    this.#endReaders();
   }
 
   #closeSource(): Promise<unknown> | undefined {
@@ -381,6 +426,7 @@ export class Pump<T> extends DependencyNode {
 
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
     this.pipeline.delete(this.#handle);
+    this.meter?.closes();
     callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
   }
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 
 import { StageIterator } from './iterator.ts';
 import { Handle } from './members.ts';
+import type { Meter } from './meter.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Pump } from './pump.ts';
 import { pushedLength, streamDidRead } from './readable.ts';
@@ -10,6 +11,16 @@ import type { Source } from './types.ts';
 
 /** Where Node's `isErrored()` asks first. What a loop was told is never emitted, which is what it would go by otherwise. */
 const isErrored = Symbol.for('nodejs.stream.errored');
+
+/** What a stage leaves to its pump. */
+export interface StageParts<T> {
+  readonly pipeline: Pipeline;
+  readonly handle: Handle<BufferedStage<any>>;
+  readonly source: Source<T>;
+  /** The name of the stage, or its number where it has none. */
+  readonly label: string | number;
+  readonly meter: Meter | undefined;
+}
 
 /** How the pipeline reaches the pump of a stage, which is nobody else's concern. */
 export let pumpOf: (stage: BufferedStage<any>) => Pump<any>;
@@ -19,19 +30,23 @@ export let pumpOf: (stage: BufferedStage<any>) => Pump<any>;
  * end. Read as a stream, `_read()` asks the pump for values, which go through Node's buffer.
  */
 export class BufferedStage<T> extends Readable {
-  readonly #handle: Handle<BufferedStage<any>>;
+  readonly #handle: Handle<BufferedStage<any>> = new Handle(this);
   readonly #pipeline: Pipeline;
+  readonly #label: string | number;
+  readonly #meter: Meter | undefined;
   /** Until there is a pump. */
   #source: Source<T> | undefined;
   /** Made when something happens to the stage: one that waits to be read takes half as much memory without. */
   #pump: Pump<T> | undefined;
 
-  constructor(pipeline: Pipeline, source: Source<T>, bufferSize: number) {
+  /** @param name - Without one, the stage is known by its number in the pipeline. */
+  constructor(pipeline: Pipeline, source: Source<T>, bufferSize: number, name: string | undefined) {
     super({ objectMode: true, highWaterMark: bufferSize });
     this.#pipeline = pipeline;
     this.#source = source;
-    this.#handle = new Handle(this);
-    pipeline.add(this.#handle);
+    const number = pipeline.add(this.#handle);
+    this.#label = name ?? number;
+    this.#meter = pipeline.meter(this.#label, bufferSize);
   }
 
   override [Symbol.asyncIterator](): StageIterator<T> & NodeJS.AsyncIterator<T> {
@@ -57,7 +72,13 @@ export class BufferedStage<T> extends Readable {
   }
 
   #makePump(): Pump<T> {
-    this.#pump = new Pump(this, this.#pipeline, this.#handle, this.#source!, this.readableHighWaterMark);
+    this.#pump = new Pump(this, {
+      pipeline: this.#pipeline,
+      handle: this.#handle,
+      source: this.#source!,
+      label: this.#label,
+      meter: this.#meter,
+    });
     this.#source = undefined;
     return this.#pump;
   }

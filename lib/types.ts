@@ -95,6 +95,8 @@ type FlatMapped<U> = SourceIterable<U> | Promise<SourceIterable<U>>;
 export interface PipelineOptions {
   /** Destroys all stages of the pipeline when it aborts; their consumers get an `AbortError`. Default: none. */
   signal?: AbortSignal | undefined;
+  /** Whether stages are measured for `buffer.statistics()`. Default false: nothing is counted, and no clock is read. */
+  statistics?: boolean | undefined;
 }
 
 /** The options of `buffer()`. */
@@ -104,6 +106,52 @@ export interface StageOptions {
    * all steps work at once; more helps where the times of the steps vary.
    */
   bufferSize?: number | undefined;
+  /** What the stage is called in statistics and traces. Default: the name of the source function, or `stage 1`, `stage 2`, … */
+  name?: string | undefined;
+}
+
+/**
+ * What a stage does: it has not been read yet; its generator runs, or awaits something of its own; its generator waits for
+ * a stage upstream; its buffer is full; its source has ended or thrown, or the stage was destroyed.
+ */
+export type StageState = 'unread' | 'working' | 'starved' | 'blocked' | 'ended';
+
+/**
+ * How a stage has done so far. Its times add up to its life, from the first read until its source is over. They tell
+ * where a chain spends its time: the stage that holds the others up is the one that works nearly all its life.
+ */
+export interface StageStatistics {
+  /** What the stage is called. */
+  readonly name: string;
+  /** How many values it may hold. */
+  readonly bufferSize: number;
+  readonly state: StageState;
+  /** How many values its source has yielded. */
+  readonly produced: number;
+  /** How many of them readers have taken. */
+  readonly taken: number;
+  /** How many wait now for a reader: at most `bufferSize`. */
+  readonly held: number;
+  /** The most that have waited at once. */
+  readonly maxHeld: number;
+  /** Milliseconds in which the generator ran, or awaited something that is not a stage. */
+  readonly working: number;
+  /** Milliseconds in which the generator waited for a stage upstream. */
+  readonly starved: number;
+  /** Milliseconds in which the generator stood still because the buffer was full. */
+  readonly blocked: number;
+}
+
+/**
+ * What subscribers of the channels `buffered-pipeline:stage:start`, `state`, `yield`, `handover`, `error` and `close` of
+ * `node:diagnostics_channel` are told.
+ */
+export interface StageMessage {
+  readonly stage: Readable;
+  /** At this moment. */
+  readonly statistics: StageStatistics;
+  /** On the channel `error`: what was thrown. */
+  readonly error?: unknown;
 }
 
 /** Wraps the steps of a chain: see {@link bufferedPipeline}. */
@@ -115,11 +163,18 @@ export interface BufferedPipeline extends AsyncDisposable {
    * `bufferSize` values wait. What it yields arrives unchanged; an error it throws arrives after the values before it.
    *
    * @param source - What `for await` takes, or a function of `{ signal }` that returns one.
-   * @param options - `bufferSize`: an integer >= 1, default 1.
+   * @param options - `bufferSize`: an integer >= 1, default 1. `name`: a string, for statistics and traces.
    * @returns The stage, for the next generator, a loop, or `stream.pipeline`.
    * @throws TypeError, RangeError - at once, when an argument is not as said here.
    */
   <T>(source: Source<T>, options?: StageOptions): Stage<T>;
+
+  /**
+   * How the stages have done so far, in the order in which they were made, those that have ended included.
+   *
+   * @throws Error - with the code `ERR_INVALID_STATE`, when the pipeline was made without `statistics: true`.
+   */
+  statistics(): StageStatistics[];
 
   /**
    * Destroys the stages that still run, and waits until all their generators are done with their clean-up, also those in

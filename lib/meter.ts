@@ -1,0 +1,163 @@
+/**
+ * Where the time of a stage goes, for two kinds of observers: `buffer.statistics()` asks now and then, and subscribers of
+ * the channels are told of each change. Without either there is no meter, and nothing is counted.
+ */
+import { channel } from 'node:diagnostics_channel';
+
+import type { StageMessage, StageState, StageStatistics } from './types.ts';
+import type { Readable } from 'node:stream';
+
+const PREFIX = 'buffered-pipeline:stage:';
+
+/** What is told, and when; the messages are all of one shape. */
+const channels = {
+  /** The stage is read for the first time. */
+  start: channel(`${PREFIX}start`),
+  /** It has begun to work, to starve, or to be blocked, or its source is over. */
+  state: channel(`${PREFIX}state`),
+  /** Its source has yielded a value. */
+  yield: channel(`${PREFIX}yield`),
+  /** Its reader has taken a value. */
+  handover: channel(`${PREFIX}handover`),
+  /** Its source has thrown, or the stage was destroyed with an error. */
+  error: channel(`${PREFIX}error`),
+  /** It is closed: its generator has cleaned up. */
+  close: channel(`${PREFIX}close`),
+};
+type Event = keyof typeof channels;
+
+const all = Object.values(channels);
+
+/** Whether anybody listens to a channel. */
+export function isTraced(): boolean {
+  for (const { hasSubscribers } of all) if (hasSubscribers) return true;
+  return false;
+}
+
+/**
+ * The clock is read when the state changes, and at no other time: a step that ends and is followed by the next at once
+ * costs a few additions.
+ */
+export class Meter {
+  readonly #name: string;
+  readonly #bufferSize: number;
+  /** The stage, where there are subscribers to be told of it. Statistics alone must not keep it alive. */
+  #stage: Readable | undefined;
+  #state: StageState = 'unread';
+  /** Milliseconds, and the time at which the state was entered. */
+  #working = 0;
+  #starved = 0;
+  #blocked = 0;
+  #since = 0;
+  /** How many stages upstream the generator waits for. */
+  #waits = 0;
+  #produced = 0;
+  #taken = 0;
+  #held = 0;
+  #maxHeld = 0;
+
+  /** @param label - The name of the stage, or its number where it has none. */
+  constructor(label: string | number, bufferSize: number) {
+    this.#name = typeof label === 'number' ? `stage ${label}` : label;
+    this.#bufferSize = bufferSize;
+  }
+
+  /** The stage is read for the first time. Those who subscribe later are not told of it. */
+  start(stage: Readable): void {
+    if (isTraced()) this.#stage = stage;
+    this.#publish('start');
+  }
+
+  /** The generator is asked for a value. */
+  works(): void {
+    this.#enter('working');
+  }
+
+  /** The generator waits for a stage upstream. */
+  starves(): void {
+    if (this.#waits++ === 0 && this.#state === 'working') this.#enter('starved');
+  }
+
+  /** A stage upstream has answered. */
+  isFed(): void {
+    if (--this.#waits === 0 && this.#state === 'starved') this.#enter('working');
+  }
+
+  /** There is no room for another value. */
+  isBlocked(): void {
+    this.#enter('blocked');
+  }
+
+  /** The source is over. */
+  ends(): void {
+    this.#enter('ended');
+  }
+
+  yields(): void {
+    this.#produced++;
+    this.#publish('yield');
+  }
+
+  /** So many values wait for the reader, which has taken all others. */
+  holds(count: number): void {
+    this.#held = count;
+    if (count > this.#maxHeld) this.#maxHeld = count;
+    if (this.#produced - count === this.#taken) return;
+    this.#taken = this.#produced - count;
+    this.#publish('handover');
+  }
+
+  /** The stage is destroyed: what it held is thrown away. */
+  discards(): void {
+    this.#held = 0;
+    this.#enter('ended');
+  }
+
+  fails(error: unknown): void {
+    this.#publish('error', error);
+  }
+
+  closes(): void {
+    this.#publish('close');
+    this.#stage = undefined;
+  }
+
+  statistics(): StageStatistics {
+    if (this.#state !== 'unread') this.#settle();
+    return {
+      name: this.#name,
+      bufferSize: this.#bufferSize,
+      state: this.#state,
+      produced: this.#produced,
+      taken: this.#taken,
+      held: this.#held,
+      maxHeld: this.#maxHeld,
+      working: this.#working,
+      starved: this.#starved,
+      blocked: this.#blocked,
+    };
+  }
+
+  #enter(state: StageState): void {
+    if (state === this.#state || this.#state === 'ended') return;
+    this.#settle();
+    this.#state = state;
+    this.#publish('state');
+  }
+
+  /** Adds the time since the last look to the state it was spent in. */
+  #settle(): void {
+    const now = performance.now();
+    const time = now - this.#since;
+    this.#since = now;
+    if (this.#state === 'working') this.#working += time;
+    else if (this.#state === 'starved') this.#starved += time;
+    else if (this.#state === 'blocked') this.#blocked += time;
+  }
+
+  #publish(event: Event, error?: unknown): void {
+    if (this.#stage === undefined || !channels[event].hasSubscribers) return;
+    const message: StageMessage = { stage: this.#stage, statistics: this.statistics() };
+    channels[event].publish(event === 'error' ? { ...message, error } : message);
+  }
+}
