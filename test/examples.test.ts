@@ -1,26 +1,10 @@
-import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { promisify } from 'node:util';
 
 import { assert } from 'chai';
 
+import { figuresIn, HANGS_AFTER, linesOf } from './example.ts';
+
 const root = new URL('..', import.meta.url);
-const HANGS_AFTER = 30_000;
-
-/** What an example prints, line by line. Rejects when it fails, writes to stderr, or hangs. */
-async function linesOf(example: string): Promise<string[]> {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', `examples/${example}`], {
-    cwd: root,
-    timeout: HANGS_AFTER,
-  });
-  assert.equal(stderr, '');
-  return stdout.trimEnd().split('\n');
-}
-
-/** The figures in a line. */
-function figuresIn(line: string | undefined): number[] {
-  return Array.from(line?.matchAll(/\d+(\.\d+)?/g) ?? [], ([figure]) => Number(figure));
-}
 
 describe('examples', function () {
   this.timeout(HANGS_AFTER + 5_000);
