@@ -1,0 +1,108 @@
+import { execFile } from 'node:child_process';
+import { accessSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { assert } from 'chai';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const HANGS_AFTER = 30_000;
+
+interface Snippet {
+  /** What its first line says, `// steps.ts`, if it is a module that others import. */
+  module: string | undefined;
+  file: string;
+  line: number;
+  code: string;
+  /** What its comments say it prints: `// prints one line`, or `// prints one, then another`. */
+  prints: string[];
+}
+
+function snippetsIn(markdown: string): Snippet[] {
+  return Array.from(markdown.matchAll(/^```(ts|js)\n(.*?)^```$/gms), (match) => {
+    const [, language, code] = match as unknown as [string, string, string];
+    const line = markdown.slice(0, match.index).split('\n').length;
+    const module = /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1];
+    const prints = Array.from(code.matchAll(/\/\/ prints (.*)$/gm), ([, printed]) => printed!.split(', then ')).flat();
+    return { module, file: module ?? `line-${line}.m${language}`, line, code, prints };
+  });
+}
+
+/** Makes a project that depends on the package, and returns its folder. */
+async function projectWith(snippets: Snippet[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'buffered-pipeline-'));
+  await mkdir(join(folder, 'node_modules/@types'), { recursive: true });
+  await symlink(root, join(folder, 'node_modules/buffered-pipeline'), 'junction');
+  for (const name of ['@types/node', 'tsx']) {
+    await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction');
+  }
+  // Deno imports only what is declared.
+  const dependencies = { 'buffered-pipeline': '*', tsx: '*' };
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', dependencies }));
+  await Promise.all(snippets.map(({ file, code }) => writeFile(join(folder, file), code)));
+  return folder;
+}
+
+function slug(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-');
+}
+
+for (const document of ['README.md', 'docs/guide.md']) {
+  describe(document, function () {
+    this.timeout(HANGS_AFTER + 5_000);
+
+    const markdown = readFileSync(join(root, document), 'utf8');
+    const snippets = snippetsIn(markdown);
+    let folder: string;
+
+    before('make a project that depends on the package', async () => {
+      folder = await projectWith(snippets);
+    });
+
+    after(() => rm(folder, { recursive: true, force: true }));
+
+    it('has snippets', () => {
+      assert.isNotEmpty(snippets);
+    });
+
+    for (const { file, line, prints } of snippets.filter(({ module }) => module === undefined)) {
+      it(`prints what it says in the snippet at line ${line}`, async () => {
+        const args = ['--import', 'tsx', file];
+        const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+          cwd: folder,
+          timeout: HANGS_AFTER,
+        });
+        assert.equal(stderr, '');
+        assert.isNotEmpty(prints);
+        // Bun prints the strings of an array with double quotes.
+        assert.deepEqual(stdout.trimEnd().replaceAll('"', "'"), prints.join('\n').replaceAll('"', "'"));
+      });
+    }
+
+    it('has snippets that type-check', async () => {
+      const options =
+        '--noEmit --allowImportingTsExtensions --strict --types node --target es2023 --lib es2023,esnext.disposable --module nodenext';
+      const files = snippets.map(({ file }) => file).filter((file) => file.endsWith('ts'));
+      const args = [join(root, 'node_modules/typescript/bin/tsc'), ...options.split(' '), ...files];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder, timeout: HANGS_AFTER }).catch(
+        (error: { stdout: string }) => error,
+      );
+      assert.equal(stdout, '');
+    });
+
+    it('links to files and headings that exist', () => {
+      const headings = Array.from(markdown.matchAll(/^#+ (.*)$/gm), ([, heading]) => `#${slug(heading!)}`);
+      for (const [, target] of markdown.matchAll(/\]\(([^)]+)\)/g)) {
+        if (target!.startsWith('#')) assert.include(headings, target);
+        else if (!target!.startsWith('https:'))
+          assert.doesNotThrow(() => accessSync(join(root, dirname(document), target!)));
+      }
+    });
+  });
+}
