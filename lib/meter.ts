@@ -3,9 +3,10 @@
  * the channels are told of each change. Without either there is no meter, and nothing is counted.
  */
 import { channel } from 'node:diagnostics_channel';
-
-import type { StageMessage, StageState, StageStatistics } from './types.ts';
 import type { Readable } from 'node:stream';
+
+import type { Failure } from './errors.ts';
+import type { StageMessage, StageState, StageStatistics } from './types.ts';
 
 const PREFIX = 'buffered-pipeline:stage:';
 
@@ -55,6 +56,7 @@ export class Meter {
   #taken = 0;
   #held = 0;
   #maxHeld = 0;
+  #hasFailed = false;
 
   /** @param label - The name of the stage, or its number where it has none. */
   constructor(label: string | number, bufferSize: number) {
@@ -107,17 +109,21 @@ export class Meter {
     this.#publish('handover');
   }
 
-  /** The stage is destroyed: what it held is thrown away. */
-  discards(): void {
-    this.#held = 0;
+  /** The source has thrown. */
+  fails(failure: Failure): void {
+    this.#hasFailed = true;
+    this.#publish('error', failure.error);
     this.#enter('ended');
   }
 
-  fails(error: unknown): void {
-    this.#publish('error', error);
+  /** The stage is destroyed: what it holds is thrown away. */
+  closes(failure: Failure | undefined): void {
+    this.#held = 0;
+    if (failure !== undefined && !this.#hasFailed) this.fails(failure);
+    this.#enter('ended');
   }
 
-  closes(): void {
+  isClosed(): void {
     this.#publish('close');
     this.#stage = undefined;
   }

@@ -27,6 +27,15 @@ export interface OperatorOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What Node's operators call a function with, beside the item. */
+interface OperatorContext {
+  /**
+   * Aborts with the `signal` of the operator's options, and at no other time: not when the operator is destroyed. To stop
+   * calls under way with the pipeline, wrap the operator: `buffer(({ signal }) => stage.map((item) => work(item, signal)))`.
+   */
+  readonly signal: AbortSignal;
+}
+
 type Abortable = Pick<OperatorOptions, 'signal'>;
 
 /**
@@ -55,34 +64,34 @@ export interface Stage<T> extends Readable {
   once(event: 'data', listener: (item: T) => void): this;
   once<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
 
-  map<U>(fn: (item: T, options: SourceContext) => U | PromiseLike<U>, options?: OperatorOptions): Stage<U>;
-  filter<U extends T>(fn: (item: T, options: SourceContext) => item is U, options?: OperatorOptions): Stage<U>;
-  filter(fn: (item: T, options: SourceContext) => boolean | Promise<boolean>, options?: OperatorOptions): Stage<T>;
-  flatMap<U>(fn: (item: T, options: SourceContext) => FlatMapped<U>, options?: OperatorOptions): Stage<U>;
+  map<U>(fn: (item: T, options: OperatorContext) => U | PromiseLike<U>, options?: OperatorOptions): Stage<U>;
+  filter<U extends T>(fn: (item: T, options: OperatorContext) => item is U, options?: OperatorOptions): Stage<U>;
+  filter(fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>, options?: OperatorOptions): Stage<T>;
+  flatMap<U>(fn: (item: T, options: OperatorContext) => FlatMapped<U>, options?: OperatorOptions): Stage<U>;
   take(limit: number, options?: Abortable): Stage<T>;
   drop(limit: number, options?: Abortable): Stage<T>;
 
   toArray(options?: Abortable): Promise<T[]>;
-  forEach(fn: (item: T, options: SourceContext) => void | Promise<void>, options?: OperatorOptions): Promise<void>;
+  forEach(fn: (item: T, options: OperatorContext) => void | Promise<void>, options?: OperatorOptions): Promise<void>;
   some(
-    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<boolean>;
   every(
-    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<boolean>;
   find<U extends T>(
-    fn: (item: T, options: SourceContext) => item is U,
+    fn: (item: T, options: OperatorContext) => item is U,
     options?: OperatorOptions,
   ): Promise<U | undefined>;
   find(
-    fn: (item: T, options: SourceContext) => boolean | Promise<boolean>,
+    fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<T | undefined>;
-  reduce(fn: (previous: T, item: T, options: SourceContext) => T | Promise<T>): Promise<T>;
+  reduce(fn: (previous: T, item: T, options: OperatorContext) => T | Promise<T>): Promise<T>;
   reduce<U>(
-    fn: (previous: U, item: T, options: SourceContext) => U | Promise<U>,
+    fn: (previous: U, item: T, options: OperatorContext) => U | Promise<U>,
     initial: U,
     options?: Abortable,
   ): Promise<U>;
