@@ -8,6 +8,9 @@ import type { Stage } from '../lib/index.ts';
 /** More turns of the event loop than any chain of the tests needs to come to rest. */
 const TURNS = 20;
 
+/** How many values pass where memory is measured; `VALUES=…` changes it. */
+export const VALUES: number = Number(process.env['VALUES'] ?? 1_000_000);
+
 export type AnyIterable<T> = AsyncIterable<T> | Iterable<T>;
 
 export interface Deferred<T> {

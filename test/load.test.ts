@@ -5,11 +5,10 @@ import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
-import { closed, rejection, turn } from './helpers.ts';
+import { closed, rejection, turn, VALUES } from './helpers.ts';
 
 const STAGES = 1000;
 const PIPELINES = 10_000;
-const VALUES = 1_000_000;
 const MEGABYTE = 2 ** 20;
 
 async function* numbers(count: number): AsyncGenerator<number> {

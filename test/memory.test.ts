@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, failingAfter, range, rejection, turn } from './helpers.ts';
+import { collect, failingAfter, range, rejection, turn, VALUES } from './helpers.ts';
 
 const MEGABYTE = 2 ** 20;
 
@@ -244,13 +244,12 @@ describe('A finished pipeline', function () {
 
 describe('The heap', function () {
   this.timeout(60_000);
-  const COUNT = 1_000_000;
   const SAMPLES = 10;
 
   /** Yields without ever waiting for anything, and measures what is alive every so often. */
   async function* unwaiting(sizes: number[]): AsyncGenerator<Item> {
-    for (let n = 0; n < COUNT; n++) {
-      if (n % (COUNT / SAMPLES) === 0) sizes.push(measure());
+    for (let n = 0; n < VALUES; n++) {
+      if (n % (VALUES / SAMPLES) === 0) sizes.push(measure());
       yield { n };
     }
   }
@@ -270,7 +269,7 @@ describe('The heap', function () {
 
   for (const [way, read] of Object.entries(ways)) {
     for (const bufferSize of [1, 64]) {
-      it(`stays flat over ${COUNT} values that ${way} reads at bufferSize ${bufferSize}`, async () => {
+      it(`stays flat over ${VALUES} values that ${way} reads at bufferSize ${bufferSize}`, async () => {
         const sizes: number[] = [];
         const buffer = bufferedPipeline();
         const source = buffer(unwaiting(sizes), { bufferSize });

@@ -1,10 +1,6 @@
 /** A stage is a Readable: everything of Node's that takes one works with it, and what it says of itself is true. */
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   compose,
   Duplex,
@@ -19,6 +15,7 @@ import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
 import { collect, consumers, failingAfter, range, recorded, rejection, turn } from './helpers.ts';
+import { type Ended, HANGS_AFTER, runProgram } from './programs.ts';
 
 const BOOM = new Error('boom');
 
@@ -586,20 +583,13 @@ describe('null', function () {
 });
 
 describe("An 'error' that nobody listens for", function () {
-  const HANGS_AFTER = 20_000;
   this.timeout(HANGS_AFTER + 5_000);
 
-  const LIBRARY = JSON.stringify(new URL('../lib/index.ts', import.meta.url));
-
-  let folder: string;
-  let programs = 0;
-
-  /** Runs a program of its own, from a file as every runtime can, with a stage that fails after two values. */
-  async function run(program: string): Promise<{ code: number | null; output: string }> {
+  /** Runs a program with a stage that fails after two values. */
+  function run(program: string): Promise<Ended> {
     const preamble = `
       import { Writable } from 'node:stream';
       import { pipeline } from 'node:stream/promises';
-      import { bufferedPipeline } from ${LIBRARY};
       const buffer = bufferedPipeline();
       async function* failing() { yield 1; yield 2; throw new Error('boom'); }
       const stage = buffer(failing());
@@ -607,12 +597,7 @@ describe("An 'error' that nobody listens for", function () {
       process.on('uncaughtExceptionMonitor', (error, origin) => console.log(origin, error.message));
       process.on('exit', (code) => console.log('exit', code));
     `;
-    const file = join(folder, `${programs++}.mjs`);
-    await writeFile(file, preamble + program);
-    const child = spawn(process.execPath, ['--import', 'tsx', file], { timeout: HANGS_AFTER });
-    const output = Promise.all([text(child.stdout), text(child.stderr)]);
-    const [code] = (await once(child, 'close')) as [number | null];
-    return { code, output: (await output).join('') };
+    return runProgram(preamble + program);
   }
 
   const fatal: Record<string, string> = {
@@ -642,29 +627,26 @@ describe("An 'error' that nobody listens for", function () {
     `,
   };
 
-  const outcomes = new Map<string, Awaited<ReturnType<typeof run>>>();
+  const outcomes = new Map<string, Ended>();
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'buffered-pipeline-'));
     const runs = Object.entries({ ...fatal, ...harmless }).map(async ([what, program]) =>
       outcomes.set(what, await run(program)),
     );
     await Promise.all(runs);
   });
 
-  after(() => rm(folder, { recursive: true, force: true }));
-
   for (const what of Object.keys(fatal)) {
     it(`ends the process if the stage ${what}`, () => {
-      const { code, output } = outcomes.get(what)!;
+      const { code, stdout } = outcomes.get(what)!;
       expect(code).to.equal(1);
-      expect(output).to.include('uncaughtException boom');
+      expect(stdout).to.include('uncaughtException boom');
     });
   }
 
   for (const what of Object.keys(harmless)) {
     it(`is harmless if the stage ${what}`, () => {
-      expect(outcomes.get(what)).to.deep.equal({ code: 0, output: 'exit 0\n' });
+      expect(outcomes.get(what)).to.deep.equal({ code: 0, stdout: 'exit 0\n', stderr: '' });
     });
   }
 });

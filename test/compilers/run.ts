@@ -6,9 +6,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-import { inTwoLanes, run } from '../runtimes/program.ts';
+import { run } from '../runtimes/program.ts';
 
 const HANGS_AFTER = 120_000;
 const OPTIONS =
@@ -39,7 +40,7 @@ function makeProject(folder: string, types: string): void {
 /** What a compiler says of a file. */
 async function check(folder: string, compiler: string, ...files: string[]): Promise<string> {
   const args = [join(here, `node_modules/typescript${compiler}/bin/tsc`), ...OPTIONS.split(' '), ...files];
-  const { stdout, stderr, hung } = await run(process.execPath, args, folder, HANGS_AFTER);
+  const { stdout, stderr, hung } = await run(process.execPath, args, { cwd: folder, milliseconds: HANGS_AFTER });
   return hung ? `did not end within ${HANGS_AFTER / 1000} s` : stdout + stderr;
 }
 
@@ -69,8 +70,9 @@ execFileSync('npm', ['install', ...options], { cwd: here, stdio: 'inherit', time
 const projects = mkdtempSync(join(tmpdir(), 'buffered-pipeline-'));
 try {
   for (const types of TYPES) makeProject(join(projects, types), types);
-  const pairs = COMPILERS.flatMap((compiler) => TYPES.map((types) => [compiler, types] as const));
-  await inTwoLanes(pairs, ([compiler, types]) => checkPair(join(projects, types), compiler, types));
+  const pairs = COMPILERS.flatMap((compiler) => TYPES.map((types) => ({ compiler, types })));
+  const checkOne = ({ compiler, types }: (typeof pairs)[number]) => checkPair(join(projects, types), compiler, types);
+  await Readable.from(pairs).forEach(checkOne, { concurrency: 2 });
 } finally {
   rmSync(projects, { recursive: true, force: true });
 }

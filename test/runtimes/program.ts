@@ -10,10 +10,17 @@ export interface Ran {
   seconds: number;
 }
 
+export interface Limits {
+  cwd: string;
+  env?: NodeJS.ProcessEnv;
+  /** How long it may take. */
+  milliseconds: number;
+}
+
 /** Runs a program to its end, or for as long as it may take. */
-export async function run(binary: string, args: string[], cwd: string, milliseconds: number): Promise<Ran> {
+export async function run(binary: string, args: string[], { cwd, env, milliseconds }: Limits): Promise<Ran> {
   const started = performance.now();
-  const child = spawn(binary, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(binary, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const gone = new Promise<void>((resolve, reject) => child.once('error', reject).once('exit', () => resolve()));
   let hung = false;
   const limit = setTimeout(() => {
@@ -26,13 +33,4 @@ export async function run(binary: string, args: string[], cwd: string, milliseco
   } finally {
     clearTimeout(limit);
   }
-}
-
-/** Calls `work` for each item, for two at a time. */
-export async function inTwoLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values();
-  const lane = async (): Promise<void> => {
-    for (const item of waiting) await work(item);
-  };
-  await Promise.all([lane(), lane()]);
 }

@@ -4,9 +4,10 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
 
 import { limits } from './limits.ts';
-import { inTwoLanes, run } from './program.ts';
+import { type Ran, run } from './program.ts';
 import { folder, root, type Runtime, runtimes } from './runtimes.ts';
 
 /** Several times what the slowest takes, on two cores. */
@@ -27,12 +28,20 @@ interface Report {
   ended: boolean;
 }
 
-const problems: string[] = [];
-/** How many tests there are: on each runtime as many as on the first. */
-let expectedTotal: number | undefined;
-let passedInAll = 0;
+/** The tests of random programs and of memory are run in full by `npm test`; here, each is run on eight runtimes. */
+const AMOUNTS = { RUNS: '1000', VALUES: '200000' };
 
-function problem(where: string, what: string): void {
+/** What is to be said of a runtime, once those before it have had their say. */
+interface Finding {
+  title: string;
+  report: Report;
+  summary: string;
+  problems: string[];
+}
+
+const problems: string[] = [];
+
+function tell(where: string, what: string): void {
   problems.push(`${where}: ${what}`);
   console.log(`  ${where}: ${what}`);
 }
@@ -56,34 +65,41 @@ function parse(stdout: string): Report {
   return report;
 }
 
-async function runTests({ name, title, binary, flags, mocha }: Runtime): Promise<void> {
+async function tryOut(runtime: Runtime): Promise<Finding> {
+  const { title } = runtime;
+  const { stdout, stderr, hung, seconds } = await runSuite(runtime);
+  const report = parse(stdout);
+  const { total, passed, failed, ended } = report;
+  const cannotPass = limits.filter(({ elsewhere }) => runtime.name in elsewhere).flatMap(({ failing }) => failing);
+  const unexpected = failed.filter(({ fullTitle }) => !cannotPass.includes(fullTitle));
+  const expected = failed.length - unexpected.length;
+  const found = unexpected.map(({ fullTitle, err, stack }) => `${fullTitle}\n${err}\n${stack}`);
+
+  for (const test of cannotPass) if (passed.includes(test)) found.push(`passes by now, so it is no limit: ${test}`);
+  if (hung) found.push(`did not end within ${SUITE_HANGS_AFTER / 1000} s, last test: ${passed.at(-1)}\n${stderr}`);
+  else if (!ended) found.push(`did not come to its end, last test: ${passed.at(-1)}\n${stderr}`);
+  found.push(...(await wrongPrograms(runtime)));
+  const summary = `${passed.length} of ${total} passed, ${expected} cannot pass there, ${seconds} s`;
+  return { title, report, summary, problems: found };
+}
+
+function runSuite({ name, binary, flags, mocha }: Runtime): Promise<Ran> {
   const program = name === 'Node.js' ? [mocha] : [...flags, mocha];
   const args = [...program, '--reporter', 'json-stream', 'test/**/*.test.ts'];
-  const { stdout, stderr, hung, seconds } = await run(binary, args, root, SUITE_HANGS_AFTER);
-  const { total, passed, failed, ended } = parse(stdout);
-  const ownLimits = limits.filter(({ elsewhere }) => name in elsewhere).flatMap(({ failing }) => failing);
-  const unexpected = failed.filter(({ fullTitle }) => !ownLimits.includes(fullTitle));
-  const limited = failed.length - unexpected.length;
-  console.log(`${title}: ${passed.length} of ${total} passed, ${limited} cannot pass there, ${seconds} s`);
-  passedInAll += passed.length;
-
-  for (const { fullTitle, err, stack } of unexpected) problem(title, `${fullTitle}\n${err}\n${stack}`);
-  for (const test of ownLimits) if (passed.includes(test)) problem(title, `passes by now, so it is no limit: ${test}`);
-  if (hung) problem(title, `did not end within ${SUITE_HANGS_AFTER / 1000} s, last test: ${passed.at(-1)}\n${stderr}`);
-  else if (!ended) problem(title, `did not come to its end, last test: ${passed.at(-1)}\n${stderr}`);
-  expectedTotal ??= total;
-  if (total !== expectedTotal || passed.length + failed.length !== total)
-    problem(title, `ran ${passed.length + failed.length} of ${total} tests, where another ran ${expectedTotal}`);
+  return run(binary, args, { cwd: root, env: { ...process.env, ...AMOUNTS }, milliseconds: SUITE_HANGS_AFTER });
 }
 
 /** Checks that each limit is the runtime's own and still there, and that Node.js does not have it. */
-async function runPrograms({ name, title, binary, flags }: Runtime): Promise<void> {
+async function wrongPrograms({ name, binary, flags }: Runtime): Promise<string[]> {
+  const wrong: string[] = [];
   for (const { program, onNode, elsewhere } of limits) {
     const expected = elsewhere[name] ?? onNode;
-    const { stdout, stderr } = await run(binary, [...flags, `${folder}limits/${program}`], root, PROGRAM_HANGS_AFTER);
+    const args = [...flags, `${folder}limits/${program}`];
+    const { stdout, stderr } = await run(binary, args, { cwd: root, milliseconds: PROGRAM_HANGS_AFTER });
     if (stdout.trim() !== expected)
-      problem(title, `${program} was expected to print ${expected}, and printed ${stdout}\n${stderr}`);
+      wrong.push(`${program} was expected to print ${expected}, and printed ${stdout}\n${stderr}`);
   }
+  return wrong;
 }
 
 /** Checks that the table in the docs has a row for each limit, with the runtimes that have it, and no other. */
@@ -95,14 +111,23 @@ function checkDocs(): void {
   );
   const expected = limits.map(({ program, elsewhere }) => `${program}: ${Object.keys(elsewhere).join(', ')}`);
   if (rows.join('\n') !== expected.join('\n'))
-    problem('docs/runtimes.md', `has the rows\n${rows.join('\n')}\ninstead of\n${expected.join('\n')}`);
+    tell('docs/runtimes.md', `has the rows\n${rows.join('\n')}\ninstead of\n${expected.join('\n')}`);
 }
 
 install();
 checkDocs();
-await inTwoLanes(runtimes(), async (runtime) => {
-  await runTests(runtime);
-  await runPrograms(runtime);
-});
+let passedInAll = 0;
+/** How many tests there are: on each runtime as many as on the first. */
+let expectedTotal: number | undefined;
+const findings: AsyncIterable<Finding> = Readable.from(runtimes()).map(tryOut, { concurrency: 2 });
+for await (const { title, summary, report, problems: found } of findings) {
+  console.log(`${title}: ${summary}`);
+  for (const what of found) tell(title, what);
+  const { total, passed, failed } = report;
+  expectedTotal ??= total;
+  if (total !== expectedTotal || passed.length + failed.length !== total)
+    tell(title, `ran ${passed.length + failed.length} of ${total} tests, where another ran ${expectedTotal}`);
+  passedInAll += passed.length;
+}
 console.log(`${passedInAll} passed, ${problems.length} failed`);
 process.exitCode = problems.length === 0 ? 0 : 1;
