@@ -1,251 +1,29 @@
-/** A stage in the hands of code that knows only Node's streams: every such reader, however it ends. */
+/** A stage in the hands of code that knows only Node's streams: what its functions return, and what the stage says of itself. */
 import { expect } from 'chai';
-import { EventEmitter, on, once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createInterface } from 'node:readline';
-import { compose, Duplex, pipeline as pipelineWithCallback, Readable, Transform, Writable } from 'node:stream';
+import { pipeline as pipelineWithCallback, Readable, Writable } from 'node:stream';
 import { arrayBuffer, blob, buffer as bufferOf, json, text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
 import { closed, collect, failingAfter, outcomeOf, pass, range, recorded, rejection, settle, turn } from './helpers.ts';
 import { HANGS_AFTER, runProgram } from './programs.ts';
-
-const BUFFER_SIZES = [1, 2, 16];
-const BOOM = new Error('boom');
-const PREMATURE_CLOSE = 'ERR_STREAM_PREMATURE_CLOSE';
-
-/** Makes the stage that is looked at. */
-type Wrap = <T>(source: AsyncIterable<T>) => Stage<T>;
-
-/** Takes a turn for each value: readers that know no backpressure would never let go of the event loop. */
-async function* endless(): AsyncGenerator<number> {
-  for (let n = 1; ; n++, await turn()) yield n;
-}
-
-async function* asLines(source: AsyncIterable<number>): AsyncGenerator<string> {
-  for await (const n of source) yield `${n}\n`;
-}
-
-/** Keeps next to nothing back, and notes what it is handed. */
-function noting(handed: unknown[] = []): Transform {
-  const transform = (n: unknown, _: unknown, done: (error: null, n: unknown) => void): void => {
-    handed.push(n);
-    done(null, n);
-  };
-  return new Transform({ objectMode: true, highWaterMark: 1, transform });
-}
-
-function sink(taken: unknown[]): Writable {
-  const write = (value: unknown, _: unknown, done: () => void): void => {
-    taken.push(value);
-    setImmediate(done);
-  };
-  return new Writable({ objectMode: true, highWaterMark: 1, write });
-}
-
-/** What a callback of `pipeline` would be told, the stream that it returns tells, too. */
-function ignore(): void {}
-
-interface Subject {
-  source: (values: AsyncIterable<number> | Iterable<number>) => AsyncGenerator<number>;
-  wrap: Wrap;
-  stage: () => Stage<any>;
-  controller: AbortController;
-  log: string[];
-}
-
-/** A stage of a pipeline of its own, to be destroyed or aborted, and what its source has done. */
-function made(bufferSize: number): Subject {
-  const log: string[] = [];
-  const controller = new AbortController();
-  const buffer = bufferedPipeline({ signal: controller.signal });
-  let stage: Stage<any>;
-  const wrap: Wrap = (source) => {
-    const wrapped = buffer(source, { bufferSize });
-    stage = wrapped;
-    return wrapped;
-  };
-  return { source: (values) => recorded(log, 'source', values), wrap, stage: () => stage, controller, log };
-}
-
-interface Reader {
-  read: (source: AsyncIterable<number>, wrap: Wrap) => AsyncIterable<unknown>;
-  /** Set where Node throws away what the reader itself holds as soon as it learns of an error. */
-  dropsItsOwn?: true;
-  /** How the reader takes it that the stage is destroyed without an error, if not as a premature close. */
-  destroyed?: 'ABORT_ERR' | 'end' | 'waits';
-  /** Set where Node leaves what it read as it is when the reader is left. */
-  leavesOpen?: true;
-}
-
-/** The ways to read a stage that are streams or iterables themselves. */
-const readers: Record<string, Reader> = {
-  'stage.iterator()': { read: (source, wrap) => wrap(source).iterator() },
-  'stage.iterator({ destroyOnReturn: true })': {
-    read: (source, wrap) => wrap(source).iterator({ destroyOnReturn: true }),
-  },
-  'Readable.from': { read: (source, wrap) => Readable.from(wrap(source)) },
-  'Duplex.from': { read: (source, wrap) => Duplex.from(wrap(source)), dropsItsOwn: true },
-  'Readable.toWeb': { read: (source, wrap) => Readable.toWeb(wrap(source)), destroyed: 'ABORT_ERR' },
-  'Readable.toWeb, then Readable.fromWeb': {
-    read: (source, wrap) => Readable.fromWeb(Readable.toWeb(wrap(source)), { objectMode: true }),
-    dropsItsOwn: true,
-    destroyed: 'ABORT_ERR',
-  },
-  'a loop, of a stage that reads Readable.fromWeb': {
-    read: (source, wrap) => wrap(Readable.fromWeb(Readable.toWeb(Readable.from(source)), { objectMode: true })),
-  },
-  'ReadableStream.from': { read: (source, wrap) => ReadableStream.from(wrap(source)) },
-  'map with concurrency': { read: (source, wrap) => wrap(source).map(async (n) => n, { concurrency: 3 }) },
-  'stage.compose': { read: (source, wrap) => wrap(source).compose(noting()), dropsItsOwn: true },
-  compose: { read: (source, wrap) => compose(wrap(source), noting()), dropsItsOwn: true },
-  'pipeline, into a Transform': {
-    read: (source, wrap) => pipelineWithCallback(wrap(source), noting(), ignore),
-    dropsItsOwn: true,
-  },
-  'pipeline, before a function': {
-    read: (source, wrap) => pipelineWithCallback(wrap(source), pass<number>, noting(), ignore),
-    dropsItsOwn: true,
-  },
-  'pipeline, as what its first function returns': {
-    read: (source, wrap) => pipelineWithCallback(() => wrap(source), noting(), ignore),
-    dropsItsOwn: true,
-    leavesOpen: true,
-  },
-  'pipeline, as what a function in the middle returns': {
-    read: (source, wrap) => pipelineWithCallback(source, (input: typeof source) => wrap(input), noting(), ignore),
-    dropsItsOwn: true,
-    leavesOpen: true,
-  },
-  'pipeline, as what its last function returns': {
-    read: (source, wrap) =>
-      pipelineWithCallback(Readable.from(source), (input: typeof source) => wrap(input), ignore) as Readable,
-    dropsItsOwn: true,
-  },
-  'events.on': {
-    read: async function* (source, wrap) {
-      const options = { close: ['end', 'close'] };
-      for await (const [n] of on(wrap(source), 'data', options)) yield n;
-    },
-    destroyed: 'end',
-    leavesOpen: true,
-  },
-  readline: {
-    read: async function* (source, wrap) {
-      const lines = createInterface({ input: wrap(asLines(source)) });
-      for await (const line of lines) yield Number(line);
-    },
-    // It listens for the 'error' and the 'end' of its input, not for its 'close'.
-    destroyed: 'waits',
-    leavesOpen: true,
-  },
-};
-
-/** Applies a fate once the reader has its second value, and gives it time to say how it ends. */
-async function readUpTo(
-  values: AsyncIterable<unknown>,
-  fate: () => void,
-): Promise<{ values: unknown[]; end: 'end' | 'waits' | { error: unknown } }> {
-  const seen: unknown[] = [];
-  const read = outcomeOf(
-    (async function* () {
-      for await (const value of values) {
-        yield seen.push(value);
-        if (seen.length === 2) fate();
-      }
-    })(),
-  );
-  const outcome = await Promise.race([read, settle().then(settle)]);
-  if (outcome === undefined) return { values: seen, end: 'waits' };
-  return { values: seen, end: outcome.failed ? { error: outcome.error } : 'end' };
-}
-
-for (const [name, { read, dropsItsOwn, destroyed = PREMATURE_CLOSE, leavesOpen }] of Object.entries(readers)) {
-  describe(`A stage read through ${name}`, function () {
-    this.timeout(5000);
-
-    for (const bufferSize of BUFFER_SIZES) {
-      it(`gives all values, ends and closes at size ${bufferSize}`, async () => {
-        const { source, wrap, log, stage } = made(bufferSize);
-        expect(await collect(read(source(range(8)), wrap))).to.deep.equal(range(8));
-        await closed(stage());
-        expect(log).to.deep.equal(['source starts', 'source closes']);
-      });
-
-      it(`fails with the error itself, ${dropsItsOwn ? 'behind' : 'after all'} values at size ${bufferSize}`, async () => {
-        const { source, wrap, stage } = made(bufferSize);
-        const { values, error } = await outcomeOf(read(source(failingAfter(3, BOOM)), wrap));
-        expect(error).to.equal(BOOM);
-        if (dropsItsOwn) expect(values).to.deep.equal(range(values.length));
-        else expect(values).to.deep.equal([1, 2, 3]);
-        await closed(stage());
-      });
-
-      it(`${leavesOpen ? 'is left open' : 'is closed'} when the reader leaves at size ${bufferSize}`, async () => {
-        const { source, wrap, log, stage } = made(bufferSize);
-        for await (const _ of read(source(endless()), wrap)) break;
-        await settle();
-        expect(stage().destroyed).to.equal(!leavesOpen);
-        stage().destroy();
-        await settle();
-        expect(log).to.deep.equal(['source starts', 'source closes']);
-      });
-
-      it(`ends as it should when it is destroyed at size ${bufferSize}`, async () => {
-        const { source, wrap, log, stage } = made(bufferSize);
-        const { values, end } = await readUpTo(read(source(endless()), wrap), () => stage().destroy());
-        expect(values).to.deep.equal(range(values.length));
-        if (typeof end === 'string') expect(end).to.equal(destroyed);
-        else expect(end.error).to.include({ code: destroyed });
-        await settle();
-        expect(log).to.deep.equal(['source starts', 'source closes']);
-      });
-
-      it(`fails with an AbortError when it is aborted at size ${bufferSize}`, async () => {
-        const { source, wrap, log, controller } = made(bufferSize);
-        const { values, end } = await readUpTo(read(source(endless()), wrap), () => controller.abort());
-        expect(values).to.deep.equal(range(values.length));
-        expect(end).to.have.property('error').that.includes({ name: 'AbortError', code: 'ABORT_ERR' });
-        await settle();
-        expect(log).to.deep.equal(['source starts', 'source closes']);
-      });
-    }
-  });
-}
-
-describe('A Transform behind a stage', function () {
-  this.timeout(2000);
-
-  const connections: Record<string, (stage: Stage<number>, into: Transform) => Promise<unknown>> = {
-    pipeline: (stage, into) => pipeline(stage, into, sink([])),
-    pipe: (stage, into) => {
-      stage.pipe(into).resume();
-      return finished(stage);
-    },
-    'stage.compose': (stage, into) => finished(stage.compose(into).resume()),
-    compose: (stage, into) => finished((compose(stage, into) as Readable).resume()),
-  };
-
-  for (const [name, connect] of Object.entries(connections)) {
-    for (const bufferSize of BUFFER_SIZES) {
-      it(`is handed all values before the error by ${name} at size ${bufferSize}`, async () => {
-        const handed: unknown[] = [];
-        const { wrap } = made(bufferSize);
-        expect(await rejection(connect(wrap(failingAfter(3, BOOM)), noting(handed)))).to.equal(BOOM);
-        expect(handed).to.deep.equal([1, 2, 3]);
-      });
-    }
-  }
-});
+import { BOOM, BUFFER_SIZES, endless, ignore, made, PREMATURE_CLOSE, sink } from './subject.ts';
 
 describe('A stage read by a function of Node', function () {
   this.timeout(5000);
 
+  const fromAsync = (Array as { fromAsync?: (values: AsyncIterable<unknown>) => Promise<unknown[]> }).fromAsync?.bind(
+    Array,
+  );
+
   /** Each reads all; `calls` notes what a callback was called with. */
   const functions: Record<string, [(stage: Stage<any>, calls: unknown[]) => Promise<unknown>, unknown]> = {
     toArray: [(stage) => stage.toArray(), [1, 2, 3]],
+    'Array.fromAsync, where there is one': [(stage) => (fromAsync ?? collect)(stage), [1, 2, 3]],
+    forEach: [(stage, calls) => stage.forEach((n) => void calls.push(n)), undefined],
     reduce: [(stage, calls) => stage.reduce((_, n) => calls.push(n), 0), 3],
     some: [(stage, calls) => stage.some((n) => calls.push(n) > 3), false],
     every: [(stage, calls) => stage.every((n) => calls.push(n) > 0), true],
@@ -304,22 +82,8 @@ describe('A stage read by a function of Node', function () {
     }
   }
 
-  it('Array.fromAsync, where there is one, gets all values or the error, itself', async () => {
-    const { fromAsync } = Array as { fromAsync?: <T>(values: AsyncIterable<T>) => Promise<T[]> };
+  it('Array.fromAsync is there from Node.js 22 on', () => {
     expect(typeof fromAsync).to.equal(Number.parseInt(process.versions.node, 10) < 22 ? 'undefined' : 'function');
-    const read = fromAsync?.bind(Array) ?? collect;
-    for (const bufferSize of BUFFER_SIZES) {
-      expect(await read(made(bufferSize).wrap(pass(range(5))))).to.deep.equal(range(5));
-      expect(await rejection(read(made(bufferSize).wrap(failingAfter(3, BOOM))))).to.equal(BOOM);
-    }
-  });
-
-  it('compose takes it before a generator function', async () => {
-    for (const bufferSize of BUFFER_SIZES) {
-      const [ends, fails] = [made(bufferSize).wrap(pass(range(5))), made(bufferSize).wrap(failingAfter(3, BOOM))];
-      expect(await collect(ends.compose(pass<number>))).to.deep.equal(range(5));
-      expect(await rejection(collect(fails.compose(pass<number>)))).to.equal(BOOM);
-    }
   });
 
   it('new Response takes a stage of bytes as it is', async () => {

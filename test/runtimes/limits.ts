@@ -34,6 +34,12 @@ export const limits: Limit[] = [
     failing: ['pipeline into a Writable that is destroyed already treats a stage as it treats any Readable'],
   },
   {
+    program: 'cancelled-response.mjs',
+    onNode: 'is cancelled',
+    elsewhere: { Deno: 'fails with a TypeError' },
+    failing: ['What needs no more of a stage closes its generator: the body of a Response is cancelled'],
+  },
+  {
     program: 'uncaught-exception.mjs',
     onNode: 'ends',
     elsewhere: { Bun: 'ends\nnot yet', Deno: 'ends\nnot yet' },
