@@ -24,6 +24,11 @@ type Fault =
   | { kind: 'destroy' | 'destroy with an error'; stage: number }
   | { kind: 'abort' | 'leave' | 'next' | 'dispose' };
 
+const CONSUMERS = ['loop', 'hand', 'operator', 'data', 'read', 'pipe', 'pipeline'] as const;
+type Consumer = (typeof CONSUMERS)[number];
+/** Those that listen for nothing. */
+const LOOPS: Consumer[] = ['loop', 'hand', 'operator'];
+
 interface Plan {
   length: number;
   bufferSize: number;
@@ -33,7 +38,7 @@ interface Plan {
   stuck: { stage: number; value: number } | undefined;
   /** Waits before each step of a generator: so many microtasks; 9 is a turn of the event loop. */
   pace: number[];
-  consumer: 'loop' | 'data' | 'pipeline' | 'hand';
+  consumer: Consumer;
   /** Faults, each after so many microtasks, or turns, from the one before. */
   faults: { wait: number; fault: Fault }[];
 }
@@ -101,12 +106,7 @@ class Run {
   async consume(): Promise<void> {
     const { seen } = this;
     try {
-      await {
-        loop: () => this.#loop(),
-        hand: () => this.#loop(),
-        data: () => this.#data(),
-        pipeline: () => this.#pipe(),
-      }[this.#plan.consumer]();
+      await this.#ways[this.#plan.consumer]();
       seen.end = 'end';
     } catch (error) {
       seen.end = { error };
@@ -117,20 +117,38 @@ class Run {
     for await (const value of this.last) this.seen.values.push(value);
   }
 
-  #data(): Promise<void> {
+  readonly #take = (value: number): void => void this.seen.values.push(value);
+
+  readonly #ways: Record<Consumer, () => Promise<void>> = {
+    loop: () => this.#loop(),
+    hand: () => this.#loop(),
+    operator: () => this.last.forEach(this.#take),
+    data: () => this.#ended(this.last.on('data', this.#take)),
+    read: () => this.#ended(this.last.on('readable', () => this.#readAll())),
+    pipe: () => {
+      this.last.pipe(this.#sink());
+      return this.#ended(this.last);
+    },
+    pipeline: () => pipeline(this.last, this.#sink()),
+  };
+
+  #readAll(): void {
+    for (let value = this.last.read(); value !== null; value = this.last.read()) this.#take(value);
+  }
+
+  #ended(stage: Stage<number>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.last.on('data', (value) => this.seen.values.push(value));
-      this.last.on('error', reject).on('end', resolve);
-      this.last.on('close', () => reject(new Error('closed without an end')));
+      stage.on('error', reject).on('end', resolve);
+      stage.on('close', () => reject(new Error('closed without an end')));
     });
   }
 
-  #pipe(): Promise<void> {
+  #sink(): Writable {
     const write = (value: number, _: unknown, done: () => void): void => {
-      this.seen.values.push(value);
+      this.#take(value);
       setImmediate(done);
     };
-    return pipeline(this.last, new Writable({ objectMode: true, highWaterMark: 1, write }));
+    return new Writable({ objectMode: true, highWaterMark: 1, write });
   }
 
   async inject(fault: Fault): Promise<void> {
@@ -172,7 +190,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   failing: fc.option(at, { nil: undefined, freq: 2 }),
   stuck: fc.option(at, { nil: undefined, freq: 2 }),
   pace: fc.array(amount, { minLength: 1, maxLength: 4 }),
-  consumer: fc.constantFrom('loop', 'data', 'pipeline', 'hand'),
+  consumer: fc.constantFrom(...CONSUMERS),
   faults: fc.array(fc.record({ wait: amount, fault }), { maxLength: 4 }),
 });
 
@@ -183,7 +201,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
 function mayWait(run: Run, { consumer: kind, stuck, length, faults }: Plan): boolean {
   if (run.last.errored !== null) return false;
   const isLastStuck = run.stuck > 0 && stuck?.stage === STAGES - 1;
-  if (kind === 'data') return isLastStuck;
+  if (['data', 'read', 'pipe'].includes(kind)) return isLastStuck;
   // Another party may have taken the last value.
   const hasTaker = faults.some(({ fault: { kind: what } }) => what === 'next');
   return kind === 'pipeline' && (isLastStuck || hasTaker || run.seen.values.length === length);
@@ -194,6 +212,7 @@ describe('a chain to which anything happens', () => {
 
   it('ends as it should, with everything cleaned up and nothing left behind', async () => {
     const property = fc.asyncProperty(plan, async (described) => {
+      const timers = liveTimers();
       const run = new Run(described);
       const consumed = run.consume();
       const injected: Promise<unknown>[] = [];
@@ -211,12 +230,17 @@ describe('a chain to which anything happens', () => {
       await run.inject({ kind: 'dispose' });
       await turn(30);
       check(run, described);
+      expect(liveTimers()).to.equal(timers);
       expect(strays).to.deep.equal([]);
     });
     await fc.assert(property, parameters(RUNS));
   }).timeout(120_000);
 
-  function check(run: Run, { length, faults, failing }: Plan): void {
+  function liveTimers(): number {
+    return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  }
+
+  function check(run: Run, { length, faults, failing, consumer }: Plan): void {
     const { values, end } = run.seen;
     const hasTaker = faults.some(({ fault: { kind } }) => kind === 'next');
     const hasLeaver = faults.some(({ fault: { kind } }) => kind === 'leave');
@@ -232,6 +256,8 @@ describe('a chain to which anything happens', () => {
     expect(run.stages.every((each) => each.destroyed)).to.equal(true);
     expect(run.closed.length).to.equal(STAGES - run.stuck);
     expect(new Set(run.closed).size).to.equal(run.closed.length);
+    // Only what the test itself listens for.
+    if (LOOPS.includes(consumer)) expect(['close', 'error']).to.include.members(run.last.eventNames());
     expect(getEventListeners(run.controller.signal, 'abort')).to.deep.equal([]);
   }
 });
