@@ -60,6 +60,17 @@ describe(`a chain of ${STAGES} stages`, function () {
     expect(await rejection(sum(longChain(failing()).at(-1)!))).to.equal(boom);
   });
 
+  it('leaves the heap as it was', async () => {
+    const run = async (): Promise<void> => void (await sum(longChain(numbers(3)).at(-1)!));
+    await run();
+    const growth = await heapGrowth(async (look) => {
+      for (let chain = 0; chain < 3; chain++) await run();
+      await turn(3);
+      look();
+    });
+    expect(growth).to.be.below(2 * MEGABYTE);
+  });
+
   it('is closed from its end to its start by a break', async () => {
     const stages = longChain(numbers(Infinity));
     for await (const _ of stages.at(-1)!) break;
@@ -71,14 +82,23 @@ describe(`a chain of ${STAGES} stages`, function () {
 describe(`${PIPELINES} pipelines at once`, function () {
   this.timeout(20_000);
 
-  it('run to their ends', async () => {
-    const sums = await Promise.all(
-      Array.from({ length: PIPELINES }, () => {
-        const buffer = bufferedPipeline();
-        return sum(buffer(plusOne(buffer(numbers(10)))));
-      }),
-    );
-    expect(new Set(sums)).to.deep.equal(new Set([55]));
+  async function sums(): Promise<Set<number>> {
+    const all = Array.from({ length: PIPELINES }, () => {
+      const buffer = bufferedPipeline();
+      return sum(buffer(plusOne(buffer(numbers(10)))));
+    });
+    return new Set(await Promise.all(all));
+  }
+
+  it('run to their ends, and leave the heap as it was', async () => {
+    expect(await sums()).to.deep.equal(new Set([55]));
+    await turn(3);
+    const growth = await heapGrowth(async (look) => {
+      await sums();
+      await turn(3);
+      look();
+    });
+    expect(growth).to.be.below(2 * MEGABYTE);
   });
 
   it('are all ended by one signal', async () => {

@@ -420,6 +420,24 @@ describe('What Node says of a stage', function () {
       expect(reported(stage)).to.deep.equal({ ...fresh, ...begun, ...gone, ...failed });
     });
 
+    it(`is true of one that is aborted while ${way} reads it`, async () => {
+      const controller = new AbortController();
+      const stage = bufferedPipeline(controller)(range(5), { bufferSize: 2 });
+      await take(stage.on('error', () => {}));
+      controller.abort();
+      expect(stage.errored).to.include({ name: 'AbortError', code: 'ABORT_ERR' });
+      await turn();
+      expect(reported(stage)).to.deep.include({
+        ...fresh,
+        ...begun,
+        ...gone,
+        isErrored: true,
+        errored: stage.errored,
+        readableAborted: true,
+        readableLength: stage.readableLength,
+      });
+    });
+
     it(`is true of one that is destroyed while ${way} reads it`, async () => {
       const stage = stageOf(range(5));
       await take(stage);
