@@ -321,6 +321,47 @@ describe('unshift()', function () {
     }
   });
 
+  /** Each takes the first value by a loop, gives one back, and reads on. */
+  const loops: Record<string, (stage: Stage<number>) => Promise<number[]>> = {
+    'next()': async (stage) => {
+      const first = (await stage[Symbol.asyncIterator]().next()).value as number;
+      stage.unshift(20);
+      return [first, ...(await collect(stage))];
+    },
+    'a loop, in its body': async (stage) => {
+      const values: number[] = [];
+      for await (const n of stage) if (values.push(n) === 1) stage.unshift(20);
+      return values;
+    },
+    'an operator': async (stage) => {
+      const first = (await stage[Symbol.asyncIterator]().next()).value as number;
+      await settle();
+      stage.unshift(20);
+      return [first, ...(await stage.toArray())];
+    },
+  };
+
+  for (const [name, read] of Object.entries(loops)) {
+    it(`gives a value back to ${name}, as of any Readable`, async () => {
+      for (const make of [makeReadable, makeStage]) {
+        for (const bufferSize of BUFFER_SIZES) {
+          const stage = make(pass(range(3)), bufferSize);
+          expect(await read(stage)).to.deep.equal([1, 20, 2, 3]);
+          await settle();
+          expect(stage).to.include({ readableEnded: true, closed: true });
+        }
+      }
+    });
+  }
+
+  it('gives a value to a loop that reads nothing before', async () => {
+    for (const make of [makeReadable, makeStage]) {
+      const stage = make(pass(range(3)), 2);
+      stage.unshift(20);
+      expect(await collect(stage)).to.deep.equal([20, 1, 2, 3]);
+    }
+  });
+
   it('is refused after the end as by any Readable', async () => {
     const codes: unknown[] = [];
     for (const make of [makeStage, makeReadable]) {

@@ -535,6 +535,23 @@ describe('A stage that is read in more than one way', function () {
     }
   }
 
+  for (const [beginning, begin] of Object.entries(beginnings)) {
+    for (const [name, consume] of consumers) {
+      it(`ends and closes where ${name} reads to its end what ${beginning} has begun`, async () => {
+        for (const bufferSize of [1, 3, 16]) {
+          const stage = stageOf(range(6), bufferSize);
+          await begin(stage);
+          await turn(2);
+          const outcome = consume(stage);
+          if (name === 'data') stage.resume();
+          await outcome;
+          await turn(5);
+          expect(stage).to.include({ readableEnded: true, closed: true });
+        }
+      });
+    }
+  }
+
   it('shares its values between two loops', async () => {
     const stage = stageOf(range(6));
     const [some, others] = await Promise.all([collect(stage), collect(stage)]);
