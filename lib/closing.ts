@@ -21,8 +21,10 @@ export class Closing {
   isCleaned = false;
   /** Whether a consumer is told what went wrong. */
   isClaimed = false;
+  /** What went wrong until it was released, the first by place, unless somebody else is told. */
+  failure: Failure | undefined;
   /** What the generator threw while it cleaned up. */
-  #failure: Failure | undefined;
+  #ownFailure: Failure | undefined;
   readonly #source: Leaving;
   readonly #upstream: Closing[];
   /** Those that wait for this one. */
@@ -54,18 +56,9 @@ export class Closing {
     if (source.isStepping) lookNextTurn(this);
   }
 
-  /** What went wrong, the first by place, unless somebody else is told. To be asked when all is released. */
-  get failure(): Failure | undefined {
-    return this.#failure ?? this.#upstream.find((closing) => closing.#unclaimedFailure !== undefined)?.failure;
-  }
-
-  get #unclaimedFailure(): Failure | undefined {
-    return this.isClaimed ? undefined : this.failure;
-  }
-
   /** Calls back at once where there is nothing to wait for. */
   whenCleaned(callback: (failure: Failure | undefined) => void): void {
-    if (this.isCleaned) callback(this.#failure);
+    if (this.isCleaned) callback(this.#ownFailure);
     else this.#onCleaned = added(this.#onCleaned, callback);
   }
 
@@ -91,7 +84,7 @@ export class Closing {
 
   #cleanedUp(failure?: Failure): void {
     this.isCleaned = true;
-    this.#failure = failure;
+    this.#ownFailure = failure;
     this.#releaseItself();
     for (const callback of this.#onCleaned) callback(failure);
   }
@@ -102,11 +95,16 @@ export class Closing {
     this.#oneReleased();
   }
 
+  #failureUpstream(): Failure | undefined {
+    return this.#upstream.find(({ isClaimed, failure }) => !isClaimed && failure !== undefined)?.failure;
+  }
+
   /** In a loop: the stack does not grow with the chain. */
   #oneReleased(): void {
     const due: Closing[] = [this];
     for (const closing of due) {
       if (--closing.#unreleased > 0) continue;
+      closing.failure = closing.#ownFailure ?? closing.#failureUpstream();
       due.push(...closing.#downstream);
       for (const callback of closing.#onReleased) callback();
     }

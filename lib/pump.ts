@@ -62,6 +62,7 @@ export class Pump<T> extends Lifecycle<T> {
     this.loopDidRead = true;
     if (this.isClosed) return this.afterClose();
     if (this.#stream?.hasValues) return Promise.resolve({ done: false, value: this.stage.read() as T });
+    if (this.#stream?.arriving !== undefined) return this.#stream.arriving.then(() => this.next());
     const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
       this.#measureHeld();
@@ -69,7 +70,13 @@ export class Pump<T> extends Lifecycle<T> {
       else this.#askInContext();
       return answer;
     }
-    return this.isFinished ? Promise.resolve(DONE) : this.#wait();
+    return this.isFinished ? this.#ended() : this.#wait();
+  }
+
+  /** What was read as a stream, and to its end by a loop, has not been asked by anybody whether that was all. */
+  #ended(): Promise<Result<T>> {
+    this.stage.read();
+    return Promise.resolve(DONE);
   }
 
   #wait(): Promise<Result<T>> {
@@ -83,9 +90,13 @@ export class Pump<T> extends Lifecycle<T> {
   /** Node's buffer has room for a value. */
   readAsStream(): void {
     this.meetReader();
-    this.#stream ??= new StreamSide(this.stage, this);
-    this.supply(this.#stream);
+    this.supply(this.openStream());
     this.#askInContext();
+  }
+
+  /** From now on, values may wait in Node's buffer. */
+  openStream(): StreamSide<T> {
+    return (this.#stream ??= new StreamSide(this.stage, this));
   }
 
   /** The stream takes what a loop has left in line, or waits for what comes next. */
@@ -94,18 +105,19 @@ export class Pump<T> extends Lifecycle<T> {
     if (answer === undefined) {
       stream.isWaiting = true;
       this.handle.hold(this.stage);
-    } else {
-      void answer.then(
-        (result) => this.#pushHeld(result, stream),
-        (error: unknown) => stream.fail(new Failure(error)),
-      );
+      return;
     }
+    // Nothing overtakes it: Node does not ask again before it has been pushed, and loops wait.
+    stream.arriving = answer.then(
+      (result) => this.#arrived(stream, () => stream.push(result)),
+      (error: unknown) => this.#arrived(stream, () => stream.fail(new Failure(error))),
+    );
   }
 
-  /** Node does not ask again before this has been pushed, so that nothing overtakes it. */
-  #pushHeld(result: Result<T>, stream: StreamSide<T>): void {
+  #arrived(stream: StreamSide<T>, take: () => void): void {
+    stream.arriving = undefined;
     if (this.isClosed) return;
-    stream.push(result);
+    take();
     this.#askInContext();
   }
 

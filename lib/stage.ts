@@ -59,6 +59,12 @@ export class BufferedStage<T> extends Readable {
     return value;
   }
 
+  /** What is given back waits in Node's buffer, where loops do not look before. */
+  override unshift(chunk: unknown, encoding?: BufferEncoding): void {
+    this.#activePump.openStream();
+    super.unshift(chunk, encoding);
+  }
+
   override _read(): void {
     this.#activePump.readAsStream();
   }

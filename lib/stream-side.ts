@@ -25,6 +25,8 @@ export class StreamSide<T> {
   #last: (() => void) | undefined;
   /** Whether Node has asked for a value, which is on its way. */
   isWaiting = false;
+  /** Settles when the value that was in line for a loop has come into Node's buffer. */
+  arriving: Promise<void> | undefined;
 
   constructor(stage: Readable, outflow: Outflow<T>) {
     this.#stage = stage;

@@ -273,6 +273,25 @@ describe('break', function () {
     expect(log).to.deep.equal(['generator starts', 'generator closes']);
   });
 
+  it('during a step that settles within a turn waits for the clean-up, however long that takes', async () => {
+    const cleaned = deferred();
+    const buffer = bufferedPipeline();
+    async function* quick(): AsyncGenerator<number> {
+      try {
+        for (const n of range(100)) {
+          await Promise.resolve();
+          yield n;
+        }
+      } finally {
+        await cleaned.promise;
+      }
+    }
+    const left = breakAfter(buffer(quick()), 1);
+    expect(await stateOf(left)).to.equal('pending');
+    cleaned.resolve();
+    await left;
+  });
+
   it('during a step that never settles waits for idle generators upstream only', async () => {
     const buffer = bufferedPipeline();
     const gate = deferred();
@@ -469,6 +488,31 @@ describe('an error in a finally', function () {
     stage.destroy();
     await closed(stage);
     expect(events).to.deep.equal([boom, 'close']);
+  });
+
+  it('is not told where a generator downstream has caught it', async () => {
+    async function* catching(source: AnyIterable<number>): AsyncGenerator<number> {
+      try {
+        yield* pass(source);
+      } catch (error) {
+        expect(error).to.equal(other);
+      }
+    }
+    const buffer = bufferedPipeline();
+    const stage = buffer(catching(buffer(cleaning(range(9), throwing(other)))));
+    const iterator = stage[Symbol.asyncIterator]();
+    await iterator.next();
+    await settle();
+    expect(await iterator.return!()).to.deep.equal(end);
+  });
+
+  it('is not told by return() where the stage was destroyed with another before', async () => {
+    const stage = bufferedPipeline()(cleaning(range(9), throwing(other)));
+    const iterator = stage[Symbol.asyncIterator]();
+    await iterator.next();
+    await settle();
+    stage.destroy(boom);
+    expect(await iterator.return!()).to.deep.equal(end);
   });
 
   it('in place of an error of the same generator is the one that counts, as without buffers', async () => {

@@ -79,6 +79,24 @@ describe(`a chain of ${STAGES} stages`, function () {
   });
 });
 
+describe('a lattice of stages that each read two', function () {
+  this.timeout(5000);
+
+  it('is closed by a break, each stage once, though there are more ways through it than could be gone', async () => {
+    const buffer = bufferedPipeline();
+    async function* either(left: Stage<number>, right: Stage<number>): AsyncGenerator<number> {
+      const inputs = [left[Symbol.asyncIterator](), right[Symbol.asyncIterator]()] as const;
+      for (;;) for (const input of inputs) yield (await input.next()).value as number;
+    }
+    let [left, right] = [buffer(numbers(Infinity)), buffer(numbers(Infinity))];
+    const first = left;
+    for (let level = 0; level < 60; level++) [left, right] = [buffer(either(left, right)), buffer(either(left, right))];
+    let taken = 0;
+    for await (const _ of buffer(either(left, right))) if (++taken === 4) break;
+    await closed(first);
+  });
+});
+
 describe(`${PIPELINES} pipelines at once`, function () {
   this.timeout(20_000);
 

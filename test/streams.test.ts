@@ -14,7 +14,7 @@ import { json, text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, consumers, failingAfter, range, recorded, rejection, turn } from './helpers.ts';
+import { collect, consumers, failingAfter, range, recorded, rejection, settle, turn } from './helpers.ts';
 import { type Ended, HANGS_AFTER, runProgram } from './programs.ts';
 
 const BOOM = new Error('boom');
@@ -551,6 +551,17 @@ describe('A stage that is read in more than one way', function () {
       });
     }
   }
+
+  it('keeps the order between a loop and read(), where values waited for the loop', async () => {
+    const stage = bufferedPipeline()(range(6), { bufferSize: 3 });
+    const iterator = stage[Symbol.asyncIterator]();
+    expect(await iterator.next()).to.deep.equal({ done: false, value: 1 });
+    await settle();
+    expect(stage.read()).to.equal(null);
+    const answers = await Promise.all([iterator.next(), iterator.next(), iterator.next()]);
+    expect(answers.map(({ value }) => value)).to.deep.equal([2, 3, 4]);
+    expect(await collect(stage)).to.deep.equal([5, 6]);
+  });
 
   it('shares its values between two loops', async () => {
     const stage = stageOf(range(6));
