@@ -1,0 +1,106 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createGunzip } from 'node:zlib';
+
+import { expect } from 'chai';
+import { Client } from 'pg';
+
+import { startPostgres } from '../servers/postgres.ts';
+import { type Ended, HANGS_AFTER, start } from './running.ts';
+
+/** In MB: less than 80,000 rows would take if they were kept, more than what the collector leaves lying about. */
+const FLAT = 50;
+
+/** The sessions of the example that are in the middle of something. */
+async function busySessions(url: string): Promise<string[]> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ query: string }>(
+      `select query from pg_stat_activity where application_name like 'database-export%' and state = 'active'`,
+    );
+    return rows.map((row) => row.query);
+  } finally {
+    await client.end();
+  }
+}
+
+/** How many rows the file holds from the first on: complete, in order, and with their prices. */
+async function countRows(file: string): Promise<number> {
+  let count = -1; // The first line names the columns.
+  for await (const line of createInterface({ input: createReadStream(file).pipe(createGunzip()) })) {
+    count++;
+    if (count === 0) expect(line).to.equal('id,customer,note,price');
+    else if (!(line.startsWith(`${count},customer ${count % 1000},"as`) && line.endsWith(`,${count / 4}`)))
+      throw new Error(`Row ${count} of ${file} is ${line}`);
+  }
+  return count;
+}
+
+function figure(line: string | undefined, pattern: RegExp): number {
+  return Number(pattern.exec(line ?? '')?.[1]);
+}
+
+describe('06-database-export', function () {
+  this.timeout(HANGS_AFTER);
+  let folder: string;
+  let stop: (() => Promise<void>) | undefined;
+  let result: Ended;
+  let busyMeanwhile: string[];
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'database-export-test-'));
+    const postgres = await startPostgres();
+    stop = postgres.stop;
+    const example = start('06-database-export.ts', [folder], { DATABASE_URL: postgres.url });
+    await example.line(/^ {2}20000 rows/);
+    busyMeanwhile = await busySessions(postgres.url);
+    result = await example.ended;
+  });
+  after(async () => {
+    await stop?.();
+    await rm(folder, { recursive: true });
+  });
+
+  it('ends well and has nothing to complain of', () => {
+    expect(result).to.include({ code: 0, errors: '' });
+  });
+
+  it('exports all rows, with their prices, in order', async () => {
+    expect(await countRows(join(folder, 'unbuffered.csv.gz'))).to.equal(200);
+    expect(await countRows(join(folder, 'buffered.csv.gz'))).to.equal(100_000);
+  });
+
+  it('prints that buffering gets many times the rows through', () => {
+    const line = result.lines.find((text) => text.startsWith('buffered / unbuffered'));
+    expect(figure(line, /: (\d+\.\d) times the rows per second$/)).to.be.above(8);
+  });
+
+  it('takes no more memory for 100,000 rows than for 20,000', () => {
+    const sizes = result.lines.slice(3, 13).map((line) => figure(line, /^ {2}\d+0000 rows, \d+\/s, (\d+) MB$/));
+    expect(sizes).to.have.lengthOf(10);
+    expect(Math.max(...sizes.slice(2)) - sizes[1]!).to.be.below(FLAT);
+  });
+
+  it('leaves a readable file with all rows before the one that fails', async () => {
+    expect(await countRows(join(folder, 'failed.csv.gz'))).to.equal(39_999);
+  });
+
+  it('says which row failed', () => {
+    expect(result.lines.at(-2)).to.equal('  Error: Row 40000 got no price: other side closed');
+  });
+
+  it('leaves no query at work on the server, and no connection out of the pool', () => {
+    expect(busyMeanwhile).to.have.lengthOf(1);
+    expect(result.lines.at(-1)).to.equal('  0 queries at work, 1 of 1 connections given back');
+  });
+});
+
+it('06-database-export says which variable names the server', async () => {
+  const { code, errors } = await start('06-database-export.ts', [], { DATABASE_URL: '' }).ended;
+  expect(code).to.equal(1);
+  expect(errors).to.include('"DATABASE_URL" must name a server');
+});
