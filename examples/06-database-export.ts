@@ -19,10 +19,10 @@ import { createGzip } from 'node:zlib';
 
 import { bufferedPipeline } from 'buffered-pipeline';
 import { stringify } from 'csv-stringify';
-import { Pool } from 'pg';
 import QueryStream from 'pg-query-stream';
-import { Pool as HttpPool } from 'undici';
+import { Pool } from 'undici';
 
+import { openDatabase } from './servers/database.ts';
 import { startPriceService } from './servers/prices.ts';
 
 const ROWS = 100_000;
@@ -38,13 +38,9 @@ interface Order {
 }
 type Orders = AsyncIterable<Order & { price: number }>;
 
-const connectionString = process.env['DATABASE_URL'];
-if (!connectionString)
-  throw new Error('"DATABASE_URL" must name a server, like postgres://user:password@host/database, got nothing');
-const application_name = `database-export ${process.pid}`;
-const database = new Pool({ connectionString, application_name });
+const database = openDatabase('database-export');
 const service = await startPriceService();
-const prices = new HttpPool(service.origin, { connections: CALLS_AT_ONCE });
+const prices = new Pool(service.origin, { connections: CALLS_AT_ONCE });
 
 /** However this is left, the query is closed, by `yield*`, and then the connection is given back. */
 async function* orders(limit: number): AsyncGenerator<Order> {
@@ -109,8 +105,8 @@ function memory(): string {
 /** What is left of an export: queries that the server still works on, connections that the pool does not have back. */
 async function leftovers(): Promise<string> {
   const query = `select count(*) from pg_stat_activity
-    where application_name = $1 and state <> 'idle' and pid <> pg_backend_pid()`;
-  const { rows } = await database.query<{ count: string }>(query, [application_name]);
+    where application_name = current_setting('application_name') and state <> 'idle' and pid <> pg_backend_pid()`;
+  const { rows } = await database.query<{ count: string }>(query);
   return `${rows[0]!.count} queries at work, ${database.idleCount} of ${database.totalCount} connections given back`;
 }
 
