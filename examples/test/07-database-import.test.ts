@@ -41,7 +41,10 @@ describe('07-database-import', function () {
     client = new Client(url);
     await client.connect();
   });
-  beforeEach(() => client.query('drop table if exists buffered_pipeline_imports'));
+  beforeEach(async () => {
+    if (await count(`from pg_class where relname = 'buffered_pipeline_imports'`))
+      await client.query('truncate buffered_pipeline_imports');
+  });
   after(async () => {
     await client?.end();
     await stop?.();
@@ -64,16 +67,16 @@ describe('07-database-import', function () {
 
     it('imports as many rows unbuffered as buffered', () => {
       expect(result).to.include({ code: 0, errors: '' });
-      expect(result.lines[10]).to.match(/^unbuffered: 200000 rows in \d+\.\d\d s$/);
-      expect(result.lines[21]).to.match(/^buffered: 200000 rows in \d+\.\d\d s$/);
+      expect(result.lines[5]).to.match(/^unbuffered: 100000 rows in \d+\.\d\d s$/);
+      expect(result.lines[11]).to.match(/^buffered: 100000 rows in \d+\.\d\d s$/);
     });
 
     it('prints that buffering saves time', () => {
-      expect(Number(/^buffered \/ unbuffered: (\d\.\d\d)$/.exec(result.lines[22]!)?.[1])).to.be.below(0.95);
+      expect(Number(/^buffered \/ unbuffered: (\d\.\d\d)$/.exec(result.lines[12]!)?.[1])).to.be.below(0.85);
     });
 
-    it('leaves no table behind', async () => {
-      expect(await count(`from pg_tables where tablename like 'buffered_pipeline%'`)).to.equal(0);
+    it('leaves no table or view behind', async () => {
+      expect(await count(`from pg_class where relname like 'buffered_pipeline%'`)).to.equal(0);
     });
   });
 
@@ -119,13 +122,13 @@ describe('07-database-import', function () {
     it('does not hang where the server waits for a lock', async function () {
       this.timeout(60_000);
       await writeOrders(file, 5_000);
-      await run(file).ended;
+      await run(file).ended; // Makes the table, in case.
       await client.query('truncate buffered_pipeline_imports');
       const locker = new Client(url);
       await locker.connect();
       await locker.query('begin; lock table buffered_pipeline_imports in exclusive mode');
       const example = run(file);
-      while ((await sessions(`wait_event_type = 'Lock'`)) === 0);
+      while ((await sessions(`wait_event_type = 'Lock' and query like 'copy%'`)) === 0);
       example.process.kill('SIGINT');
       await example.ended;
       await locker.end();
