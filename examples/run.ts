@@ -21,10 +21,15 @@ const servers: Record<string, { name: string; variable: string; start: () => Pro
     variable: 'DATABASE_URL',
     start: async () => (await import('./servers/postgres.ts')).startPostgres(),
   },
+  nats: {
+    name: 'NATS',
+    variable: 'NATS_URL',
+    start: async () => (await import('./servers/nats.ts')).startNats(),
+  },
 };
 
 /** The servers that each example needs; those that are not here need none. */
-const needs: Record<string, string[]> = { '06': ['postgres'], '07': ['postgres'] };
+const needs: Record<string, string[]> = { '06': ['postgres'], '07': ['postgres'], '10': ['nats'] };
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
