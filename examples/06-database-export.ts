@@ -69,11 +69,12 @@ async function* unbuffered(): Orders & AsyncGenerator {
 function buffered(): Orders {
   const buffer = bufferedPipeline();
   const rows = buffer(orders(ROWS), { bufferSize: CALLS_AT_ONCE });
-  const call = (order: Order, { signal }: { signal: AbortSignal }) => {
+  // The signal of the stage, so that calls under way end with it. That of `map` does not abort when the stage is destroyed.
+  const calls = ({ signal }: { signal: AbortSignal }) => {
     setMaxListeners(0, signal); // All calls share it: more listeners than Node's limit of ten are no leak here.
-    return priced(order, signal);
+    return rows.map((order) => priced(order, signal), { concurrency: CALLS_AT_ONCE });
   };
-  return buffer(rows.map(call, { concurrency: CALLS_AT_ONCE }), { bufferSize: CALLS_AT_ONCE });
+  return buffer(calls, { bufferSize: CALLS_AT_ONCE });
 }
 
 /** Ends the file properly in front of an error, so that what came before can be read, and then throws it. */
