@@ -1,9 +1,9 @@
 /**
- * npm run bench [-- <workload> …] [-- --quick | --check | --report]
+ * npm run bench [-- <workload> …] [-- --quick | --check | --report | --timeline]
  *
  * Runs all workloads, or those that are named, keeps the results in bench/results, and makes docs/benchmarks.md and its
  * pictures of them. --quick: fewer values, keeps nothing. --check: very few values; judges results and counts, not times.
- * --report: only makes the document.
+ * --report: only makes the document. --timeline: only makes docs/timeline.svg, of a run of its own.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,8 +12,10 @@ import { parseArgs } from 'node:util';
 import { complaints } from './check.ts';
 import { contenders } from './contenders.ts';
 import { type Measurements, MODES } from './measurement.ts';
+import { writeReport } from './report/report.ts';
 import { asText } from './report/text.ts';
 import { keep } from './results.ts';
+import { timelineComplaints, writeTimeline } from './timeline/timeline.ts';
 
 /** The file that a workload is measured by. */
 const FILES: Record<string, string> = {
@@ -36,16 +38,28 @@ const TIME_LIMIT = 3_600_000;
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean' }, check: { type: 'boolean' }, report: { type: 'boolean' } },
+  options: {
+    quick: { type: 'boolean' },
+    check: { type: 'boolean' },
+    report: { type: 'boolean' },
+    timeline: { type: 'boolean' },
+  },
 });
 const mode = flags.check ? MODES.check : flags.quick ? MODES.quick : MODES.full;
 
-if (!flags.report) {
-  const measurements = await measureAll(positionals.length > 0 ? positionals : Object.keys(FILES));
-  if (mode === MODES.full) keep(measurements);
-  if (mode === MODES.check) judge(measurements);
+if (flags.timeline) await writeTimeline();
+else if (flags.report) writeReport();
+else await bench(positionals);
+
+async function bench(ids: string[]): Promise<void> {
+  const measurements = await measureAll(ids.length > 0 ? ids : Object.keys(FILES));
+  if (mode === MODES.check) {
+    judge([...complaints(measurements), ...(ids.length > 0 ? [] : await timelineComplaints())]);
+  } else if (mode === MODES.full) {
+    keep(measurements);
+    writeReport();
+  }
 }
-if (flags.report || mode === MODES.full) (await import('./report/report.ts')).writeReport();
 
 async function measureAll(ids: string[]): Promise<Measurements> {
   const all: Measurements = {};
@@ -80,8 +94,7 @@ function merge(all: Measurements, added: Measurements): void {
   }
 }
 
-function judge(measurements: Measurements): void {
-  const found = complaints(measurements);
+function judge(found: string[]): void {
   for (const complaint of found) console.error(complaint);
   console.log(found.length === 0 ? 'All results and counts are as they should be.' : `${found.length} are not.`);
   process.exitCode = found.length === 0 ? 0 : 1;

@@ -1,17 +1,15 @@
 /** Measurements as pictures that can be read on light and on dark pages. */
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
 
 import { OURS, UNBUFFERED } from '../contenders.ts';
 import { AXES } from '../growth.ts';
 import type { Results } from '../results.ts';
+import { svg } from './svg.ts';
 
 /** Readable on white and on black. */
 const COLORS: Record<string, string> = { [OURS]: '#e8590c', [UNBUFFERED]: '#868e96' };
 const OTHERS = ['#4c8bf5', '#2f9e6e', '#a56ad6'];
 const PLAIN = '#8a9bb0';
-
-const STYLE = `svg { color: #24292f; } @media (prefers-color-scheme: dark) { svg { color: #e6edf3; } }`;
 
 const PANELS: Record<string, string> = {
   a1: 'never wait, size 1',
@@ -112,15 +110,4 @@ function legendEntry(name: string, index: number): Plot.Text {
   const axis = Object.keys(AXES).at(-1);
   const corner = { fx: 'axis', frameAnchor: 'top-right', textAnchor: 'start', dx: 10, dy: index * 18 } as const;
   return Plot.text([{ axis, name }], { ...corner, text: 'name', fill: 'name', fontWeight: 'bold' });
-}
-
-/** A picture that stands alone: with the name space that files need, and the colours of the page it is shown on. */
-function svg(options: Plot.PlotOptions): string {
-  const { document } = parseHTML('<html><body></body></html>');
-  const plot = Plot.plot({ ...options, document, style: { background: 'transparent', fontSize: '11px' } });
-  plot.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  const style = document.createElement('style');
-  style.textContent = STYLE;
-  plot.prepend(style);
-  return `${plot.outerHTML}\n`;
 }
