@@ -17,15 +17,16 @@ interface Done {
 
 /**
  * The durations along the longest way through the exact schedule: value i of stage s starts when the stage is done with
- * i - 1, the value has been handed over by stage s - 1, and there is room, i.e. value i - size has been taken.
+ * i - 1, the value has been handed over by stage s - 1, and there is room, i.e. value i - its size has been taken.
  */
-export function criticalPath(stages: number, count: number, size: number, duration: DurationOf): number[] {
+export function criticalPath(sizes: number[], count: number, duration: DurationOf): number[] {
+  const stages = sizes.length;
   // What the taking of value i from stage s waits for: the value itself, and that the reader asks.
   const taken: (Done | undefined)[][] = Array.from({ length: stages }, () => []);
   const done: (Done | undefined)[] = [];
   for (let i = 0; i < count; i++) {
     for (let s = 0; s < stages; s++) {
-      const asked = later(done[s], taken[s]![i - size]);
+      const asked = later(done[s], taken[s]![i - sizes[s]!]);
       const after = s === 0 ? asked : later(done[s - 1], asked);
       if (s > 0) taken[s - 1]![i] = after;
       const milliseconds = duration(s, i);

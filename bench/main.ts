@@ -1,9 +1,10 @@
 /**
- * npm run bench [-- <workload> …] [-- --quick | --check | --report | --timeline]
+ * npm run bench [-- <workload> …] [-- --quick | --check | --report | --timeline | --sizes]
  *
  * Runs all workloads, or those that are named, keeps the results in bench/results, and makes docs/benchmarks.md and its
  * pictures of them. --quick: fewer values, keeps nothing. --check: very few values; judges results and counts, not times.
- * --report: only makes the document. --timeline: only makes docs/timeline.svg, of a run of its own.
+ * --report: only makes the document. --timeline, --sizes: only make docs/timeline.svg and docs/buffer-size.md, of runs of
+ * their own.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,6 +16,7 @@ import { type Measurements, MODES } from './measurement.ts';
 import { writeReport } from './report/report.ts';
 import { asText } from './report/text.ts';
 import { keep } from './results.ts';
+import { sizesComplaints, writeSizes } from './sizes/sizes.ts';
 import { timelineComplaints, writeTimeline } from './timeline/timeline.ts';
 
 /** The file that a workload is measured by. */
@@ -43,18 +45,22 @@ const { values: flags, positionals } = parseArgs({
     check: { type: 'boolean' },
     report: { type: 'boolean' },
     timeline: { type: 'boolean' },
+    sizes: { type: 'boolean' },
   },
 });
 const mode = flags.check ? MODES.check : flags.quick ? MODES.quick : MODES.full;
 
 if (flags.timeline) await writeTimeline();
+else if (flags.sizes) await writeSizes();
 else if (flags.report) writeReport();
 else await bench(positionals);
 
 async function bench(ids: string[]): Promise<void> {
-  const measurements = await measureAll(ids.length > 0 ? ids : Object.keys(FILES));
+  const isAll = ids.length === 0;
+  const measurements = await measureAll(isAll ? Object.keys(FILES) : ids);
   if (mode === MODES.check) {
-    judge([...complaints(measurements), ...(ids.length > 0 ? [] : await timelineComplaints())]);
+    const others = isAll ? [...(await timelineComplaints()), ...(await sizesComplaints())] : [];
+    judge([...complaints(measurements), ...others]);
   } else if (mode === MODES.full) {
     keep(measurements);
     writeReport();

@@ -27,7 +27,11 @@ export async function measure(_id: string, mode: Mode): Promise<Measurements> {
   const measurements: Measurements = { ahead1: await runAhead(1), ahead16: await runAhead(16) };
   const count = scaled(50, mode, 4);
   for (const { id, title, duration, size } of WORKLOADS) {
-    const path = criticalPath(STAGES, count, size, duration);
+    const path = criticalPath(
+      Array.from({ length: STAGES }, () => size),
+      count,
+      duration,
+    );
     const samples: Record<string, Sample> = { [FLOOR]: () => timed(() => bareTimers(path)) };
     for (const [name, build] of Object.entries(contenders))
       samples[name] = await sample(name, build, duration, count, size);
