@@ -11,7 +11,7 @@ export interface Mode {
 }
 
 export const MODES: Record<Mode['name'], Mode> = {
-  full: { name: 'full', scale: 1, rounds: 11, warmUp: 2000 },
+  full: { name: 'full', scale: 1, rounds: 7, warmUp: 1000 },
   quick: { name: 'quick', scale: 0.3, rounds: 5, warmUp: 1000 },
   check: { name: 'check', scale: 0.003, rounds: 0, warmUp: 0 },
 };
