@@ -39,6 +39,9 @@ export abstract class Lifecycle<T> extends DependencyNode {
 
   protected abstract readonly isReadAsStream: boolean;
 
+  /** Tells the meter how many values wait. */
+  protected abstract measureHeld(): void;
+
   /** Throws away what is held, and lets those go who wait for more. */
   protected abstract letConsumersGo(): void;
 
@@ -112,6 +115,7 @@ export abstract class Lifecycle<T> extends DependencyNode {
 
   /** The stage is being destroyed: after its end, or with everything that ends here. */
   close(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.measureHeld();
     this.isClosed = true;
     this.pipeline.left();
     this.handle.release();
@@ -162,6 +166,7 @@ export abstract class Lifecycle<T> extends DependencyNode {
 
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
     this.pipeline.delete(this.handle);
+    if (failure !== undefined) this.meter?.fails(failure);
     this.meter?.isClosed();
     callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
   }

@@ -1,4 +1,5 @@
 /** The line between a source and those who read the stage. */
+import type { Meter } from './meter.ts';
 import { Queue } from './queue.ts';
 
 /** The answer of an iterator. What a generator returns comes with the last one; loops do not look at it. */
@@ -10,12 +11,15 @@ export const DONE: Result<never> = Object.freeze({ done: true, value: undefined 
 export interface Reader<T> {
   resolve(result: Result<T>): void;
   reject(error: unknown): void;
+  /** That of the generator which has asked, where somebody observes it. */
+  readonly meter: Meter | undefined;
 }
 
 /** Makes promises without a closure for each: `captureReader` leaves the two ends of a new promise in `capturedReader`. */
 let capturedReader: Reader<any> | undefined;
+let readerMeter: Meter | undefined;
 function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
-  capturedReader = { resolve, reject };
+  capturedReader = { resolve, reject, meter: readerMeter };
 }
 
 /**
@@ -45,11 +49,13 @@ export class Line<T> {
   }
 
   /** To be called when no answer waits. */
-  addReader(): Promise<Result<T>> {
+  addReader(meter: Meter | undefined): Promise<Result<T>> {
+    readerMeter = meter;
     const promise = new Promise<Result<T>>(captureReader);
     this.#holdsReaders = true;
     this.#queue.push(capturedReader!);
     capturedReader = undefined;
+    readerMeter = undefined;
     return promise;
   }
 

@@ -20,7 +20,7 @@ const channels = {
   yield: channel(`${PREFIX}yield`),
   /** Its reader has taken a value. */
   handover: channel(`${PREFIX}handover`),
-  /** Its source has thrown, or the stage was destroyed with an error. */
+  /** Its source has thrown, also while it cleaned up, or the stage was destroyed with an error. */
   error: channel(`${PREFIX}error`),
   /** It is closed: its generator has cleaned up. */
   close: channel(`${PREFIX}close`),
@@ -56,6 +56,7 @@ export class Meter {
   #taken = 0;
   #held = 0;
   #maxHeld = 0;
+  #hasYielded = false;
   #hasFailed = false;
 
   /** @param label - The name of the stage, or its number where it has none. */
@@ -64,15 +65,16 @@ export class Meter {
     this.#bufferSize = bufferSize;
   }
 
-  /** The stage is read for the first time. Those who subscribe later are not told of it. */
+  /** The stage is read for the first time, and its source is about to be called. Those who subscribe later are not told of it. */
   start(stage: Readable): void {
     if (isTraced()) this.#stage = stage;
     this.#publish('start');
+    this.works();
   }
 
-  /** The generator is asked for a value. */
+  /** The generator is asked for a value. It may have asked for one ahead itself, and still wait for that. */
   works(): void {
-    this.#enter('working');
+    this.#enter(this.#waits > 0 ? 'starved' : 'working');
   }
 
   /** The generator waits for a stage upstream. */
@@ -95,15 +97,20 @@ export class Meter {
     this.#enter('ended');
   }
 
+  /** The source has yielded a value, which is told when it is known whether it must wait. */
   yields(): void {
     this.#produced++;
-    this.#publish('yield');
+    this.#hasYielded = true;
   }
 
   /** So many values wait for the reader, which has taken all others. */
   holds(count: number): void {
     this.#held = count;
     if (count > this.#maxHeld) this.#maxHeld = count;
+    if (this.#hasYielded) {
+      this.#hasYielded = false;
+      this.#publish('yield');
+    }
     if (this.#produced - count === this.#taken) return;
     this.#taken = this.#produced - count;
     this.#publish('handover');

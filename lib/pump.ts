@@ -39,9 +39,6 @@ export class Pump<T> extends Lifecycle<T> {
   #step: Promise<Result<T>> | undefined;
   /** What the source threw. */
   #thrown: Failure | undefined;
-  /** That of the generator that waits for a value, where it is measured. */
-  #starving: Meter | undefined;
-
   constructor(stage: BufferedStage<T>, parts: StageParts<T>) {
     super(stage, parts.pipeline, parts.handle, parts.meter);
     this.#source = parts.source;
@@ -65,7 +62,7 @@ export class Pump<T> extends Lifecycle<T> {
     if (this.#stream?.arriving !== undefined) return this.#stream.arriving.then(() => this.next());
     const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
-      this.#measureHeld();
+      this.measureHeld();
       if (this.isOver && this.#line.answerCount === 0) this.#lastAnswerTaken();
       else this.#askInContext();
       return answer;
@@ -81,8 +78,9 @@ export class Pump<T> extends Lifecycle<T> {
 
   #wait(): Promise<Result<T>> {
     this.handle.hold(this.stage);
-    const promise = this.#line.addReader();
-    if (this.reader?.meter !== undefined) this.#starve(this.reader.meter);
+    const meter = this.reader?.meter;
+    const promise = this.#line.addReader(meter);
+    meter?.starves();
     if (!this.isStepping) this.#askInContext();
     return promise;
   }
@@ -118,13 +116,14 @@ export class Pump<T> extends Lifecycle<T> {
     stream.arriving = undefined;
     if (this.isClosed) return;
     take();
+    this.measureHeld();
     this.#askInContext();
   }
 
   /** A value may have left Node's buffer. */
   afterStreamRead(): void {
     this.#stream?.afterRead();
-    this.#measureHeld();
+    this.measureHeld();
   }
 
   finish(): void {
@@ -166,10 +165,10 @@ export class Pump<T> extends Lifecycle<T> {
     const outer = this.enterSource();
     try {
       const feed = this.#feed ?? this.#openFeed();
-      // A source function may have destroyed its own stage.
+      this.meter?.works();
+      // A source function, or whoever is told of its work, may have destroyed the stage.
       if (this.isClosed) return;
       this.isStepping = true;
-      this.meter?.works();
       this.#step = feed.next();
     } finally {
       this.leaveSource(outer);
@@ -208,22 +207,30 @@ export class Pump<T> extends Lifecycle<T> {
     } else {
       this.meter?.yields();
     }
-    const reader = this.#takeReader();
-    if (reader !== undefined) {
-      this.#measureHeld();
-      // First, so that the next step's I/O starts before a reader that computes keeps it from starting.
-      if (!this.isOver) this.#takeStep();
-      reader.resolve(result);
-      if (this.isOver) this.#lastAnswerTaken();
-      return;
-    }
+    // Whoever was told may have destroyed the stage.
+    if (this.isClosed) return;
+    const reader = this.#line.takeReader();
+    if (reader !== undefined) this.#handOver(result, reader);
+    else this.#keep(result, step);
+  }
+
+  /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
+  #handOver(result: Result<T>, reader: Reader<T>): void {
+    this.measureHeld();
+    if (!this.isOver && !this.isClosed) this.#takeStep();
+    reader.meter?.isFed();
+    reader.resolve(result);
+    if (this.isOver) this.#lastAnswerTaken();
+  }
+
+  #keep(result: Result<T>, step: Promise<Result<T>>): void {
     if (this.#stream?.isWaiting) {
       this.#stream.push(result);
       if (!this.#stream.isWaiting) this.handle.release();
     } else {
       this.#hold(step);
     }
-    this.#measureHeld();
+    this.measureHeld();
     this.#ask();
     if (!this.isStepping) this.meter?.isBlocked();
   }
@@ -249,24 +256,22 @@ export class Pump<T> extends Lifecycle<T> {
 
   #takeReader(): Reader<T> | undefined {
     const reader = this.#line.takeReader();
-    if (this.#starving !== undefined && !this.#line.hasReaders) {
-      this.#starving.isFed();
-      this.#starving = undefined;
-    }
+    reader?.meter?.isFed();
     return reader;
   }
 
   // Observing
 
-  /** A generator waits for a value of this stage. */
-  #starve(meter: Meter): void {
-    if (this.#starving !== undefined) return;
-    this.#starving = meter;
-    meter.starves();
+  protected measureHeld(): void {
+    if (this.meter === undefined || this.isClosed) return;
+    this.meter.holds(this.stage.readableLength + (this.#isValueBetween ? 1 : 0));
   }
 
-  #measureHeld(): void {
-    this.meter?.holds(this.stage.readableLength);
+  /** Whether a value has left the line and is not in Node's buffer yet. The last answer, which none follows, is no value. */
+  get #isValueBetween(): boolean {
+    if (this.#stream === undefined) return false;
+    const isEndArriving = this.isOver && this.#line.answerCount === 0;
+    return this.#stream.holdsNull || (this.#stream.arriving !== undefined && !isEndArriving);
   }
 
   /** Forgets the promise of the step, and so its value. */

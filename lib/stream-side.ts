@@ -27,6 +27,8 @@ export class StreamSide<T> {
   isWaiting = false;
   /** Settles when the value that was in line for a loop has come into Node's buffer. */
   arriving: Promise<void> | undefined;
+  /** Whether the next value is a `null`, which gets no further. */
+  holdsNull = false;
 
   constructor(stage: Readable, outflow: Outflow<T>) {
     this.#stage = stage;
@@ -48,6 +50,7 @@ export class StreamSide<T> {
     if (result.done) {
       this.#whenRead(() => this.#end());
     } else if (result.value === null) {
+      this.holdsNull = true;
       this.fail(new Failure(nullValue()));
     } else if (this.#pushValue(result.value)) {
       this.#outflow.supply(this);

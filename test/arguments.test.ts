@@ -56,9 +56,18 @@ describe('bufferedPipeline(options)', () => {
     [() => {}, TypeError, '[Function (anonymous)]'],
   ]);
 
-  it('takes no options, empty ones, and an undefined signal', async () => {
-    for (const buffer of [bufferedPipeline(), bufferedPipeline({}), bufferedPipeline({ signal: undefined })])
+  refuses('statistics', /a boolean/, (statistics) => bufferedPipeline({ statistics }), [
+    [null, TypeError, 'null'],
+    [1, TypeError, '1'],
+    ['true', TypeError, "'true'"],
+    [{}, TypeError, '{}'],
+  ]);
+
+  it('takes no options, empty ones, and undefined ones', async () => {
+    for (const options of [undefined, {}, { signal: undefined, statistics: undefined }]) {
+      const buffer = bufferedPipeline(options);
       expect(await collect(buffer([1]))).to.deep.equal([1]);
+    }
   });
 });
 
@@ -92,6 +101,13 @@ describe('buffer(source, options)', function () {
     [null, TypeError, 'null'],
     [2n, TypeError, '2n'],
     [{}, TypeError, '{}'],
+  ]);
+
+  refuses('name', /a string/, (name) => buffer(numbers(), { name }), [
+    [null, TypeError, 'null'],
+    [5, TypeError, '5'],
+    [Symbol('name'), TypeError, 'Symbol(name)'],
+    [['name'], TypeError, "[ 'name' ]"],
   ]);
 
   it('leaves a refused source alone', async () => {

@@ -162,6 +162,14 @@ describe('A stage', function () {
       expect(await collect(buffer([1]))).to.deep.equal([1]);
     });
 
+    it(`that is dropped ${state} is collectable while its buffer function, which has statistics, lives`, async () => {
+      const buffer = bufferedPipeline({ statistics: true });
+      const references = await drop(buffer, numbers, use);
+      await collectGarbage();
+      expectCollected(references);
+      expect(buffer.statistics()).to.have.lengthOf(references.length);
+    });
+
     it(`that is dropped ${state} is collectable while its signal lives`, async () => {
       const controller = new AbortController();
       const references = await drop(bufferedPipeline(controller), numbers, use);
