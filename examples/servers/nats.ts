@@ -26,6 +26,7 @@ export async function startNats(): Promise<{ url: string; stop(): Promise<void> 
   // Port -1 has the server choose a free one, which it tells in its log.
   const server = spawn(program, ['-js', '-sd', folder, '-a', '127.0.0.1', '-p', '-1'], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true, // A Ctrl-C in the terminal is for the program, which may still need the server.
   });
   const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   const forget = onExit(() => {
