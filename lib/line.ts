@@ -12,14 +12,13 @@ export interface Reader<T> {
   resolve(result: Result<T>): void;
   reject(error: unknown): void;
   /** That of the generator which has asked, where somebody observes it. */
-  readonly meter: Meter | undefined;
+  meter: Meter | undefined;
 }
 
 /** Makes promises without a closure for each: `captureReader` leaves the two ends of a new promise in `capturedReader`. */
 let capturedReader: Reader<any> | undefined;
-let readerMeter: Meter | undefined;
 function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
-  capturedReader = { resolve, reject, meter: readerMeter };
+  capturedReader = { resolve, reject, meter: undefined };
 }
 
 /**
@@ -50,12 +49,12 @@ export class Line<T> {
 
   /** To be called when no answer waits. */
   addReader(meter: Meter | undefined): Promise<Result<T>> {
-    readerMeter = meter;
     const promise = new Promise<Result<T>>(captureReader);
     this.#holdsReaders = true;
-    this.#queue.push(capturedReader!);
+    const reader = capturedReader!;
     capturedReader = undefined;
-    readerMeter = undefined;
+    if (meter !== undefined) reader.meter = meter;
+    this.#queue.push(reader);
     return promise;
   }
 

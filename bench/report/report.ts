@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { AXES } from '../growth.ts';
 import { readAll, type Results, ROOT } from '../results.ts';
 import { growthChart, ratioChart } from './charts.ts';
+import { updateReadme } from './readme.ts';
 import { growthTable, table } from './tables.ts';
 
 const DOCS = join(ROOT, 'docs');
@@ -80,7 +81,7 @@ export function writeReport(): void {
   const path = join(DOCS, 'benchmarks.md');
   writeFileSync(path, document(all, newest));
   // Found on the path, where `npm run` has put it. Aligns the tables, as the check of the repository wants them.
-  execFileSync('oxfmt', [path], { stdio: 'inherit' });
+  execFileSync('oxfmt', [path, updateReadme(newest)], { stdio: 'inherit' });
 }
 
 function document(all: Results[], newest: Results): string {
