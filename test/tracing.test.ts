@@ -116,6 +116,14 @@ describe('The channels of stages', function () {
     stage.destroy();
   });
 
+  it('tell of a value as held when it is yielded, unless a reader waits for it', async () => {
+    const subscriber = listen(['yield']);
+    const iterator = bufferedPipeline()(range(4), { bufferSize: 3 })[Symbol.asyncIterator]();
+    await iterator.next();
+    await settle();
+    expect(subscriber.told.map(({ statistics: { held } }) => held)).to.deep.equal([0, 1, 2, 3]);
+  });
+
   it('hand over the stage, and how it has done so far', async () => {
     const subscriber = listen();
     const buffer = bufferedPipeline({ statistics: true });
