@@ -5,12 +5,13 @@
  *
  * cli-progress draws several bars at once, knows when there is no terminal, and gives the cursor back after Ctrl-C.
  *
- * Run after npm run build: node --import tsx examples/04-progress.ts [folder], which is node_modules by default
+ * Run after npm run build: node --import tsx examples/04-progress.ts [folder], by default the node_modules of the clone
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, opendir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
@@ -19,9 +20,9 @@ import { MultiBar } from 'cli-progress';
 
 const REFRESH = 100;
 const REFRESH_WITHOUT_TERMINAL = 1000;
-const MOST_FILES = 1000;
+const MOST_FILES = 2000;
 
-const [root = 'node_modules'] = process.argv.slice(2);
+const [root = fileURLToPath(new URL('../node_modules', import.meta.url))] = process.argv.slice(2);
 const compress = promisify(gzip);
 
 async function* files(folder: string) {
