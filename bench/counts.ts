@@ -3,7 +3,7 @@ import { createHook } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promiseHooks } from 'node:v8';
 
-import { contenders, OURS, READABLE_FROM, UNBUFFERED } from './contenders.ts';
+import { type Contender, contenders, OURS, READABLE_FROM, UNBUFFERED } from './contenders.ts';
 import type { Measurements, Mode, Outcome } from './measurement.ts';
 import { fresh } from './steps.ts';
 
@@ -17,15 +17,15 @@ interface Situation {
   readerWaits: boolean;
 }
 
-const SITUATIONS: Record<string, Situation> = {
+export const SITUATIONS: Record<string, Situation> = {
   waits: { title: 'where the reader waits', sourceWaits: true, readerWaits: false },
   ready: { title: 'where a value is ready', sourceWaits: false, readerWaits: true },
 };
 
 /** Counts what happens until it is told to stop. */
-type Counter = () => () => number;
+export type Counter = () => () => number;
 
-const COUNTERS: Record<string, Counter> = {
+export const COUNTERS: Record<string, Counter> = {
   promises() {
     let count = 0;
     const stop: unknown = promiseHooks.onInit(() => count++);
@@ -60,10 +60,15 @@ export async function measure(_id: string, _mode: Mode): Promise<Measurements> {
   return measurements;
 }
 
-async function perValue(counter: Counter, name: string, { sourceWaits, readerWaits }: Situation): Promise<number> {
+export async function perValue(
+  counter: Counter,
+  name: string,
+  { sourceWaits, readerWaits }: Situation,
+  build: Contender = contenders[name]!,
+): Promise<number> {
   const { steps } = await fresh('plain', name);
   const read = async (count: number): Promise<void> => {
-    const values = contenders[name]!(source(count, sourceWaits), steps, 1);
+    const values = build(source(count, sourceWaits), steps, 1);
     for await (const _ of values) if (readerWaits) await turn();
   };
   return ((await slope(counter, read)) - (await slope(counter, waitOnly))) / STAGES;

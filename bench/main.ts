@@ -31,6 +31,7 @@ const FILES: Record<string, string> = {
   g: 'memory',
   h: 'overlap',
   i: 'streaming',
+  s: 'observers',
   counts: 'counts',
   growth: 'growth',
 };

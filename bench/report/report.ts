@@ -57,6 +57,17 @@ const TABLES: [heading: string, text: string, columns: Record<string, string>][]
       'ticks-ready': 'ticks, value ready',
     },
   ],
+  [
+    'Observed',
+    'What statistics and subscribers of all channels cost: the time beside the same chain unbuffered, for sources that never ' +
+      'wait, and how often a value and stage reads the clock.',
+    {
+      s1: 'size 1',
+      s16: 'size 16',
+      's-reads-waits': 'clock reads, reader waits',
+      's-reads-ready': 'clock reads, value ready',
+    },
+  ],
 ];
 
 function streamColumns(): Record<string, string> {
