@@ -352,6 +352,33 @@ describe('buffer.statistics()', function () {
       expect(times(buffer, 'stage 1')).to.deep.equal([0, 0, 8]);
     });
 
+    const lateReaders: Record<string, { waitsAfterEach: boolean; expected: number[] }> = {
+      'the first call of a generator that has awaited something else before': {
+        waitsAfterEach: false,
+        expected: [3, 12, 0],
+      },
+      'all calls of a generator that awaits something else before each': { waitsAfterEach: true, expected: [15, 0, 0] },
+    };
+    for (const [calls, { waitsAfterEach, expected }] of Object.entries(lateReaders)) {
+      it(`counts as working ${calls}`, async () => {
+        async function* late(source: AsyncIterable<number>): AsyncGenerator<number> {
+          await settle();
+          for await (const value of source) {
+            yield value;
+            if (waitsAfterEach) await settle();
+          }
+        }
+        const faucet = new Faucet();
+        void iteratorOf(buffer(late(buffer(faucet)), { name: 'late', bufferSize: 3 })).next();
+        for (const milliseconds of [3, 5, 7]) {
+          await settle();
+          await wait(milliseconds);
+          await faucet.yield(1);
+        }
+        expect(times(buffer, 'late')).to.deep.equal(expected);
+      });
+    }
+
     it('counts as starved what it waits for either of two stages', async () => {
       async function* pairs(left: Stage<number>, right: Stage<number>): AsyncGenerator<number[]> {
         const [ones, others] = [iteratorOf(left), iteratorOf(right)];
