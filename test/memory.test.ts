@@ -1,5 +1,6 @@
 /** What stays in memory: nothing that a consumer has taken, dropped or finished. */
 import { expect } from 'chai';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { getEventListeners } from 'node:events';
 import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
@@ -236,6 +237,18 @@ describe('A finished pipeline', function () {
       expectCollected(references);
     });
   }
+
+  it('leaves no stage behind on its statistics, though somebody has listened to it', async () => {
+    const ignore = (): void => {};
+    subscribe('buffered-pipeline:stage:close', ignore);
+    const references: WeakRef<Stage<number>>[] = [];
+    const buffer = bufferedPipeline({ statistics: true });
+    for (let i = 0; i < 10; i++) await collect(remember(references, buffer(range(3))));
+    await collectGarbage();
+    unsubscribe('buffered-pipeline:stage:close', ignore);
+    expect(buffer.statistics()).to.have.lengthOf(10);
+    expectCollected(references);
+  });
 
   it('leaves nothing of many stages behind on the buffer function that made them', async () => {
     const buffer = bufferedPipeline();

@@ -306,6 +306,18 @@ describe('buffer.statistics()', function () {
       expect(counts(buffer)).to.deep.equal([6, 3, 3, 3]);
     });
 
+    it('does not count as held the end that a loop has left', async () => {
+      const stage = buffer(range(2), { bufferSize: 4 });
+      const iterator = iteratorOf(stage);
+      await iterator.next();
+      await settle();
+      await iterator.next();
+      expect(stage.read()).to.equal(null);
+      expect(counts(buffer)).to.deep.equal([2, 2, 0, 1]);
+      await settle();
+      expect(counts(buffer)).to.deep.equal([2, 2, 0, 1]);
+    });
+
     it('does not count a null as taken, which no stream can carry', async () => {
       const stage = buffer([1, 2, null], { bufferSize: 8 });
       stage.on('error', () => {});
@@ -469,6 +481,47 @@ describe('buffer.statistics()', function () {
       await collect(buffer(pass(buffer(computing())), { name: 'reader' }));
       expect(times(buffer, 'stage 1')).to.deep.equal([440, 0, 0]);
       expect(times(buffer, 'reader')).to.deep.equal([0, 440, 0]);
+    });
+
+    for (const [answer, fail] of Object.entries({
+      'fails while it waits': (stage: Stage<number>) => stage.on('error', () => {}).destroy(new Error('boom')),
+      'is destroyed while it waits': (stage: Stage<number>) => stage.destroy(),
+    })) {
+      it(`works again when the stage that it reads ${answer}, and it goes on`, async () => {
+        async function* recovering(source: AsyncIterable<number>): AsyncGenerator<number> {
+          try {
+            yield* source;
+          } catch {
+            yield await new Promise<number>(() => {});
+          }
+        }
+        const stuck = buffer(new Faucet());
+        void iteratorOf(buffer(recovering(stuck), { name: 'reader' })).next();
+        await wait(5);
+        fail(stuck);
+        await wait(3);
+        expect(stateOf(buffer, 'reader')).to.equal('working');
+        expect(times(buffer, 'reader')).to.deep.equal([3, 5, 0]);
+      });
+    }
+
+    it('works again when the source of the stage that it reads throws while it waits', async () => {
+      async function* failing(): AsyncGenerator<number> {
+        await settle();
+        throw new Error('boom');
+      }
+      async function* recovering(source: AsyncIterable<number>): AsyncGenerator<number> {
+        try {
+          yield* source;
+        } catch {
+          yield await new Promise<number>(() => {});
+        }
+      }
+      void iteratorOf(buffer(recovering(buffer(failing())), { name: 'reader' })).next();
+      await settle();
+      await wait(0);
+      await wait(3);
+      expect(times(buffer, 'reader')).to.deep.equal([3, 0, 0]);
     });
 
     it('is let go, and has ended, when the stage that it waits for fails', async () => {

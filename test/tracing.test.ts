@@ -116,6 +116,16 @@ describe('The channels of stages', function () {
     stage.destroy();
   });
 
+  it('tell of each value that a loop has left when a stream takes it', async () => {
+    const subscriber = listen(['handover']);
+    const stage = bufferedPipeline()(range(4), { bufferSize: 4 });
+    await stage[Symbol.asyncIterator]().next();
+    await settle();
+    stage.resume();
+    await closed(stage);
+    expect(subscriber.told.map(({ statistics: { taken } }) => taken)).to.deep.equal(range(4));
+  });
+
   it('tell of a value as held when it is yielded, unless a reader waits for it', async () => {
     const subscriber = listen(['yield']);
     const iterator = bufferedPipeline()(range(4), { bufferSize: 3 })[Symbol.asyncIterator]();
