@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { accessSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -53,6 +53,10 @@ function slug(heading: string): string {
     .replaceAll(' ', '-');
 }
 
+function headingsOf(markdown: string): string[] {
+  return Array.from(markdown.matchAll(/^#+ (.*)$/gm), ([, heading]) => slug(heading!));
+}
+
 for (const document of ['README.md', 'docs/guide.md']) {
   describe(document, function () {
     this.timeout(HANGS_AFTER + 5_000);
@@ -97,11 +101,12 @@ for (const document of ['README.md', 'docs/guide.md']) {
     });
 
     it('links to files and headings that exist', () => {
-      const headings = Array.from(markdown.matchAll(/^#+ (.*)$/gm), ([, heading]) => `#${slug(heading!)}`);
       for (const [, target] of markdown.matchAll(/\]\(([^)]+)\)/g)) {
-        if (target!.startsWith('#')) assert.include(headings, target);
-        else if (!target!.startsWith('https:'))
-          assert.doesNotThrow(() => accessSync(join(root, dirname(document), target!)));
+        if (target!.startsWith('https:')) continue;
+        const [path, heading] = target!.split('#') as [string, string?];
+        const file = path === '' ? document : join(dirname(document), path);
+        assert.isTrue(existsSync(join(root, file)), target);
+        if (heading !== undefined) assert.include(headingsOf(readFileSync(join(root, file), 'utf8')), heading);
       }
     });
   });
