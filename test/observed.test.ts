@@ -12,19 +12,13 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import { type BufferedPipeline, bufferedPipeline, type StageMessage, type StageStatistics } from '../lib/index.ts';
-import { type AnyIterable, closed, consumers } from './helpers.ts';
+import { closed, consumers } from './helpers.ts';
+import { type Plan, plan, run } from './plan.ts';
 import { parameters, unhandledRejections } from './random.ts';
 
 type InstalledClock = ReturnType<typeof FakeTimers.install>;
 
 const RUNS = Number(process.env['RUNS'] ?? 1000);
-
-interface Plan {
-  /** A row a stage and one for the consumer: how long each value takes. */
-  times: number[][];
-  /** A size a stage. */
-  sizes: number[];
-}
 
 type Times = Pick<StageStatistics, 'working' | 'starved' | 'blocked'>;
 
@@ -53,40 +47,11 @@ function expectedTimes({ times, sizes }: Plan): Times[] {
   return expected;
 }
 
-async function measuredTimes({ times, sizes }: Plan, clock: InstalledClock): Promise<Times[]> {
-  const work = (stage: number, value: number): Promise<void> =>
-    new Promise((resolve) => clock.setTimeout(() => resolve(), times[stage]![value]));
-  async function* step(stage: number, source: AnyIterable<number>): AsyncGenerator<number> {
-    for await (const value of source) {
-      await work(stage, value);
-      yield value;
-    }
-  }
+async function measuredTimes(described: Plan, clock: InstalledClock): Promise<Times[]> {
   const buffer = bufferedPipeline({ statistics: true });
-  let last: AnyIterable<number> = times[0]!.keys();
-  for (const [stage, bufferSize] of sizes.entries()) last = buffer(step(stage, last), { bufferSize });
-  let isRunning = true;
-  const consumed = (async () => {
-    for await (const value of last) await work(sizes.length, value);
-    isRunning = false;
-  })();
-  while (isRunning) {
-    await turn();
-    clock.next();
-  }
-  await consumed;
+  await run(described, clock, buffer);
   return buffer.statistics().map(({ working, starved, blocked }) => ({ working, starved, blocked }));
 }
-
-const plan: fc.Arbitrary<Plan> = fc
-  .tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 12 }))
-  .chain(([stages, values]) => {
-    const row = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: values, maxLength: values });
-    return fc.record({
-      times: fc.array(row, { minLength: stages + 1, maxLength: stages + 1 }),
-      sizes: fc.array(fc.constantFrom(1, 1, 2, 3, 16), { minLength: stages, maxLength: stages }),
-    });
-  });
 
 /** A generator of a random chain. */
 interface Step {

@@ -9,13 +9,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import { bufferedPipeline } from '../lib/index.ts';
-
-interface Plan {
-  /** A row a stage and one for the consumer: how long each value takes. */
-  times: number[][];
-  /** A size a stage. */
-  sizes: number[];
-}
+import { type Plan, plan, run } from './plan.ts';
 
 /** When the work on each value starts; a row a stage, and one for the consumer. */
 type Schedule = number[][];
@@ -38,50 +32,14 @@ function expectedSchedule({ times, sizes }: Plan): Schedule {
   return starts;
 }
 
-async function measuredSchedule({ times, sizes }: Plan): Promise<Schedule> {
+async function measuredSchedule(described: Plan): Promise<Schedule> {
   const clock = FakeTimers.createClock();
-  const starts: Schedule = times.map(() => []);
-  const work = (stage: number, value: number): Promise<void> => {
+  const starts: Schedule = described.times.map(() => []);
+  await run(described, clock, bufferedPipeline(), (stage, value) => {
     starts[stage]![value] = clock.now;
-    return new Promise((resolve) => clock.setTimeout(() => resolve(), times[stage]![value]));
-  };
-  async function* numbers(): AsyncGenerator<number> {
-    for (let value = 0; value < times[0]!.length; value++) {
-      await work(0, value);
-      yield value;
-    }
-  }
-  async function* step(stage: number, source: AsyncIterable<number>): AsyncGenerator<number> {
-    for await (const value of source) {
-      await work(stage, value);
-      yield value;
-    }
-  }
-  const buffer = bufferedPipeline();
-  let last: AsyncIterable<number> = buffer(numbers(), { bufferSize: sizes[0] });
-  for (let stage = 1; stage < sizes.length; stage++) last = buffer(step(stage, last), { bufferSize: sizes[stage] });
-  let isRunning = true;
-  const consumed = (async () => {
-    for await (const value of last) await work(sizes.length, value);
-    isRunning = false;
-  })();
-  while (isRunning) {
-    await turn();
-    clock.next();
-  }
-  await consumed;
+  });
   return starts;
 }
-
-const plan: fc.Arbitrary<Plan> = fc
-  .tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 12 }))
-  .chain(([stages, values]) => {
-    const row = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: values, maxLength: values });
-    return fc.record({
-      times: fc.array(row, { minLength: stages + 1, maxLength: stages + 1 }),
-      sizes: fc.array(fc.constantFrom(1, 1, 2, 3, 16), { minLength: stages, maxLength: stages }),
-    });
-  });
 
 describe('the schedule', () => {
   it('starts every step exactly when the rules allow', async () => {

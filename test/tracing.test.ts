@@ -121,7 +121,7 @@ describe('The channels of stages', function () {
     const stage = bufferedPipeline()(range(4), { bufferSize: 4 });
     await stage[Symbol.asyncIterator]().next();
     await settle();
-    stage.resume();
+    stage.on('data', () => {});
     await closed(stage);
     expect(subscriber.told.map(({ statistics: { taken } }) => taken)).to.deep.equal(range(4));
   });
