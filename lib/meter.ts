@@ -103,16 +103,17 @@ export class Meter {
     this.#hasYielded = true;
   }
 
-  /** So many values wait for the reader, which has taken all others. */
+  /** So many values wait for the reader, which has taken all others. What was given to `unshift()` is not counted. */
   holds(count: number): void {
-    this.#held = count;
-    if (count > this.#maxHeld) this.#maxHeld = count;
+    const held = Math.min(count, this.#produced - this.#taken);
+    this.#held = held;
+    if (held > this.#maxHeld) this.#maxHeld = held;
     if (this.#hasYielded) {
       this.#hasYielded = false;
       this.#publish('yield');
     }
-    if (this.#produced - count === this.#taken) return;
-    this.#taken = this.#produced - count;
+    if (this.#produced - held === this.#taken) return;
+    this.#taken = this.#produced - held;
     this.#publish('handover');
   }
 

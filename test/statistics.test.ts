@@ -306,6 +306,23 @@ describe('buffer.statistics()', function () {
       expect(counts(buffer)).to.deep.equal([6, 3, 3, 3]);
     });
 
+    it('counts each value once, though it was given back, and none that the source has not yielded', async () => {
+      const stage = buffer(range(6), { bufferSize: 2 });
+      stage.on('readable', () => {});
+      await settle();
+      const first = stage.read()!;
+      await settle();
+      for (const value of [99, 98, first]) stage.unshift(value);
+      await settle();
+      expect(counts(buffer)).to.deep.equal([3, 1, 2, 2]);
+      for (const value of [1, 98, 99]) expect(stage.read()).to.equal(value);
+      expect(counts(buffer)).to.deep.equal([3, 1, 2, 2]);
+      expect(stage.read()).to.equal(2);
+      expect(counts(buffer)).to.deep.equal([3, 2, 1, 2]);
+      await collect(stage);
+      expect(counts(buffer)).to.deep.equal([6, 6, 0, 2]);
+    });
+
     it('does not count as held the end that a loop has left', async () => {
       const stage = buffer(range(2), { bufferSize: 4 });
       const iterator = iteratorOf(stage);
