@@ -46,9 +46,10 @@ export class Pump<T> extends Lifecycle<T> {
     this.#label = parts.label;
   }
 
-  /** How many values wait in line, what has been pushed not counted. */
+  /** How many values wait that are not in Node's buffer yet. The last answer, which none follows, is no value. */
   get heldLength(): number {
-    return this.#line.answerCount - (this.isOver && this.#line.answerCount > 0 ? 1 : 0);
+    const answers = this.#line.answerCount + (this.#stream?.arriving === undefined ? 0 : 1);
+    return this.isOver && answers > 0 ? answers - 1 : answers;
   }
 
   // Handing over
@@ -264,14 +265,7 @@ export class Pump<T> extends Lifecycle<T> {
 
   protected measureHeld(): void {
     if (this.meter === undefined || this.isClosed) return;
-    this.meter.holds(this.stage.readableLength + (this.#isValueBetween ? 1 : 0));
-  }
-
-  /** Whether a value has left the line and is not in Node's buffer yet. The last answer, which none follows, is no value. */
-  get #isValueBetween(): boolean {
-    if (this.#stream === undefined) return false;
-    const isEndArriving = this.isOver && this.#line.answerCount === 0;
-    return this.#stream.holdsNull || (this.#stream.arriving !== undefined && !isEndArriving);
+    this.meter.holds(this.stage.readableLength + (this.#stream?.holdsNull ? 1 : 0));
   }
 
   /** Forgets the promise of the step, and so its value. */

@@ -558,6 +558,7 @@ describe('A stage that is read in more than one way', function () {
     expect(await iterator.next()).to.deep.equal({ done: false, value: 1 });
     await settle();
     expect(stage.read()).to.equal(null);
+    expect(stage.readableLength).to.equal(3);
     const answers = await Promise.all([iterator.next(), iterator.next(), iterator.next()]);
     expect(answers.map(({ value }) => value)).to.deep.equal([2, 3, 4]);
     expect(await collect(stage)).to.deep.equal([5, 6]);
