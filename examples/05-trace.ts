@@ -6,6 +6,7 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { bufferedPipeline, type StageMessage } from 'buffered-pipeline';
@@ -102,4 +103,4 @@ try {
 }
 const traceEvents = end();
 await writeFile(file, JSON.stringify({ traceEvents }));
-console.log(`${traceEvents.length} events in ${file}: open it in https://ui.perfetto.dev`);
+console.log(`${traceEvents.length} events in ${resolve(file)}: open it in https://ui.perfetto.dev`);
