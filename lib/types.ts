@@ -104,7 +104,10 @@ type FlatMapped<U> = SourceIterable<U> | Promise<SourceIterable<U>>;
 export interface PipelineOptions {
   /** Destroys all stages of the pipeline when it aborts; their consumers get an `AbortError`. Default: none. */
   signal?: AbortSignal | undefined;
-  /** Whether stages are measured for `buffer.statistics()`. Default false: nothing is counted, and no clock is read. */
+  /**
+   * Whether stages are measured for `buffer.statistics()`. Default false: unless somebody has subscribed to the channels of
+   * {@link StageMessage}, nothing is counted, and no clock is read.
+   */
   statistics?: boolean | undefined;
 }
 
@@ -159,7 +162,7 @@ export interface StageMessage {
   readonly stage: Readable;
   /** At this moment. */
   readonly statistics: StageStatistics;
-  /** On the channel `error`: what was thrown. */
+  /** On the channel `error`: what was thrown, or what the stage was destroyed with. */
   readonly error?: unknown;
 }
 
