@@ -101,7 +101,7 @@ ${table(
   ]),
 )}
 
-That it ends where nothing is left to gain is no chance. Suppose there is no stage that is blocked at times while its reader
+That it ends where nothing is left to gain is no accident. Suppose there is no stage that is blocked at times while its reader
 starves at others, and take the first stage that is never blocked. All before it are blocked at times, so that their readers,
 it included, never starve. A stage that neither is blocked nor starves works all its life: it is the bottleneck.
 
