@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -99,9 +99,20 @@ for (const document of ['README.md', 'docs/guide.md']) {
       );
       assert.equal(stdout, '');
     });
+  });
+}
 
+/** Those of the root, and of the folders that users read. */
+const documents = ['.', 'docs', 'examples'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join(folder, file)),
+);
+
+for (const document of documents) {
+  describe(document, () => {
     it('links to files and headings that exist', () => {
-      for (const [, target] of markdown.matchAll(/\]\(([^)]+)\)/g)) {
+      for (const [, target] of readFileSync(join(root, document), 'utf8').matchAll(/\]\(([^)]+)\)/g)) {
         if (target!.startsWith('https:')) continue;
         const [path, heading] = target!.split('#') as [string, string?];
         const file = path === '' ? document : join(dirname(document), path);
