@@ -99,7 +99,7 @@ try {
   const looked = buffer(lookups(buffer(pages(), { name: 'pages', bufferSize: 2 })), { name: 'lookups' });
   for await (const _ of buffer(saved(looked), { name: 'saved' }));
 } catch (error) {
-  console.log(String(error));
+  console.log(`It fails on purpose, so that there is something to see: ${(error as Error).message}`);
 }
 const traceEvents = end();
 await writeFile(file, JSON.stringify({ traceEvents }));

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Server {
@@ -82,8 +83,8 @@ async function urlOf(kind: string): Promise<string> {
 
 /** The example is in a process group of its own, so that a Ctrl-C in the terminal reaches it once: through this program. */
 async function runProgram(program: string, args: string[], environment: Record<string, string>): Promise<number> {
-  child = spawn(process.execPath, ['--import', 'tsx', program, ...args], {
-    cwd: here,
+  child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), join(here, program), ...args], {
+    cwd: process.env['INIT_CWD'] ?? process.cwd(), // Where npm was called: what arguments are relative to.
     env: { ...process.env, ...environment },
     stdio: 'inherit',
     detached: true,

@@ -41,7 +41,7 @@ describe('05-trace', function () {
 
   it('says how the chain ended, and where the file is', () => {
     const [error, file] = output.trimEnd().split('\n');
-    expect(error).to.equal('Error: there is no page 20');
+    expect(error).to.equal('It fails on purpose, so that there is something to see: there is no page 20');
     expect(file).to.match(/^\d+ events in .+trace\.json: open it in https:\/\/ui\.perfetto\.dev$/);
   });
 
