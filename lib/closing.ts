@@ -18,13 +18,13 @@ export interface Leaving {
  * chains are left by the thousand.
  */
 export class Closing {
-  isCleaned = false;
   /** Whether a consumer is told what went wrong. */
   isClaimed = false;
   /** What went wrong until it was released, the first by place, unless somebody else is told. */
   failure: Failure | undefined;
   /** What the generator threw while it cleaned up. */
   #ownFailure: Failure | undefined;
+  #isCleaned = false;
   readonly #source: Leaving;
   readonly #upstream: Closing[];
   /** Those that wait for this one. */
@@ -58,7 +58,7 @@ export class Closing {
 
   /** Calls back at once where there is nothing to wait for. */
   whenCleaned(callback: (failure: Failure | undefined) => void): void {
-    if (this.isCleaned) callback(this.#ownFailure);
+    if (this.#isCleaned) callback(this.#ownFailure);
     else this.#onCleaned = added(this.#onCleaned, callback);
   }
 
@@ -72,7 +72,7 @@ export class Closing {
    * A reader that leaves between two values mostly finds the generator in a step already, ahead of it. A step that needs
    * no more than a turn of the event loop passes for idle, so that leaving waits as it would without a buffer.
    */
-  lookWhetherIdle(): void {
+  releaseIfBusy(): void {
     if (this.#source.isStepping) this.#releaseItself();
   }
 
@@ -83,7 +83,7 @@ export class Closing {
   }
 
   #cleanedUp(failure?: Failure): void {
-    this.isCleaned = true;
+    this.#isCleaned = true;
     this.#ownFailure = failure;
     this.#releaseItself();
     for (const callback of this.#onCleaned) callback(failure);
@@ -113,7 +113,9 @@ export class Closing {
 
 /** A list that mostly holds one is made as long as it is. */
 function added<T>(list: T[], item: T): T[] {
-  return list.length === 0 ? [item] : [...list, item];
+  if (list.length === 0) return [item];
+  list.push(item);
+  return list;
 }
 
 /** Those to be looked at in the next turn of the event loop. */
@@ -130,5 +132,5 @@ function lookNextTurn(closing: Closing): void {
 function lookNow(): void {
   const due = closings;
   closings = NONE;
-  for (const closing of due) closing.lookWhetherIdle();
+  for (const closing of due) closing.releaseIfBusy();
 }

@@ -56,11 +56,6 @@ export abstract class DependencyNode {
     return this.#reader as this | undefined;
   }
 
-  /** Whether a generator that has a stage of its own is asking right now. */
-  protected get isAskedInside(): boolean {
-    return calling !== undefined;
-  }
-
   /** Whether the stack might not hold another call: a chain of a thousand stages starts with its last. */
   protected get isDeep(): boolean {
     return depth >= MAX_DEPTH;
@@ -113,6 +108,15 @@ export abstract class DependencyNode {
   /** The source has ended well: what it has left unread is nobody's concern. */
   protected forgetUpstream(): void {
     this.#upstream = NONE;
+  }
+
+  /** It has ended well, and is nobody's to destroy: a generator may read a stage for each of its values. */
+  protected forgetReader(): void {
+    if (this.#reader === undefined) return;
+    const upstream = this.#reader.#upstream;
+    const index = upstream.lastIndexOf(this);
+    if (index >= 0) upstream.splice(index, 1);
+    this.#reader = undefined;
   }
 
   #setReader(reader: DependencyNode): void {

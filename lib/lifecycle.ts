@@ -45,23 +45,25 @@ export abstract class Lifecycle<T> extends DependencyNode {
   /** Throws away what is held, and lets those go who wait for more. */
   protected abstract letConsumersGo(): void;
 
-  /** Aborts the signal of the source and has its iterator return; nothing of it, if the source is over. */
+  /** Aborts the signal of the source and, unless that is over, has its iterator return. */
   protected abstract letSourceGo(reason: () => unknown): Promise<unknown> | undefined;
 
   /** The consumer of a loop leaves. Rejects with what an idle generator throws in its clean-up. */
   leave(value: unknown): Promise<Result<T>> {
     if (!this.isFinished) this.stage.destroy();
     this.#isTold = true;
-    const closing = this.#closing;
-    return closing === undefined ? doneWith(value) : this.#leaveWhenReleased(closing, value);
+    const done = doneWith(value);
+    return this.#closing === undefined ? done : this.#leaveWhenReleased(this.#closing, done);
   }
 
-  #leaveWhenReleased(closing: Closing, value: unknown): Promise<Result<T>> {
+  #leaveWhenReleased(closing: Closing, done: Promise<Result<T>>): Promise<Result<T>> {
     closing.isClaimed = true;
+    // Looked at when all is released, and until then nobody's fault.
+    done.catch(() => {});
     return new Promise((resolve, reject) => {
       closing.whenReleased(() => {
         const { failure } = closing;
-        if (failure === undefined || this.#failure !== undefined) return resolve(doneWith(value));
+        if (failure === undefined || this.#failure !== undefined) return resolve(done);
         this.#handedOver(failure);
         reject(failure.error);
       });
@@ -103,8 +105,10 @@ export abstract class Lifecycle<T> extends DependencyNode {
   /** How a loop learns that the stage was destroyed. */
   protected tell(): unknown {
     this.#isTold = true;
+    this.#isSilent = true;
     const failure = this.#failure ?? new Failure(prematureClose());
-    this.#handedOver(failure);
+    // A generator that is closed with its reader may wait for this stage: nothing has failed then.
+    if (this.#failure !== undefined || this.reader === undefined) this.#handedOver(failure);
     return failure.error;
   }
 
@@ -121,11 +125,12 @@ export abstract class Lifecycle<T> extends DependencyNode {
     this.handle.release();
     if (this.isFinished) {
       this.#isTold = true;
+      this.forgetReader();
       this.#announceClose(callback, error === null ? undefined : new Failure(error));
       return;
     }
     if (error !== null) this.#failure ??= new Failure(error);
-    this.meter?.closes(this.#failure);
+    this.meter?.stops(this.#failure);
     this.letConsumersGo();
     const upstream = this.cancelUpstream(this.#failure);
     const upstreamClosings = upstream.map((node) => node.#closing).filter((closing) => closing !== undefined);
@@ -167,7 +172,7 @@ export abstract class Lifecycle<T> extends DependencyNode {
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
     this.pipeline.delete(this.handle);
     if (failure !== undefined) this.meter?.fails(failure);
-    this.meter?.isClosed();
+    this.meter?.closes();
     callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
   }
 

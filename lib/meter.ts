@@ -83,12 +83,12 @@ export class Meter {
   }
 
   /** A stage upstream has answered. */
-  isFed(): void {
+  resumes(): void {
     if (--this.#waits === 0 && this.#state === 'starved') this.#enter('working');
   }
 
   /** There is no room for another value. */
-  isBlocked(): void {
+  blocks(): void {
     this.#enter('blocked');
   }
 
@@ -125,13 +125,14 @@ export class Meter {
   }
 
   /** The stage is destroyed: what it holds is thrown away. */
-  closes(failure: Failure | undefined): void {
+  stops(failure: Failure | undefined): void {
     this.#held = 0;
     if (failure !== undefined && !this.#hasFailed) this.fails(failure);
     this.#enter('ended');
   }
 
-  isClosed(): void {
+  /** The generator has cleaned up. */
+  closes(): void {
     this.#publish('close');
     this.#stage = undefined;
   }

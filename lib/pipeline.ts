@@ -73,7 +73,9 @@ function checkName(name: unknown): string | undefined {
 
 /** Source functions have names mostly, generators have none. */
 function nameOf(source: unknown): string | undefined {
-  return typeof source === 'function' && source.name !== '' ? source.name : undefined;
+  return typeof source === 'function' && typeof source.name === 'string' && source.name !== ''
+    ? source.name
+    : undefined;
 }
 
 function checkBufferSize(bufferSize: unknown): number {
@@ -109,12 +111,17 @@ export class Pipeline implements Member {
     return Array.from(this.#stages).every((stage) => stage.isGone);
   }
 
-  /** A stage was made, and gets a number. It shares the fate also if that is sealed already. */
-  add(handle: Handle<BufferedStage<any>>): number {
-    if (this.#openStages++ === 0 && !this.#isOver) this.#watch?.add(this);
+  /** The number of the next stage. */
+  nextNumber(): number {
+    return ++this.#madeStages;
+  }
+
+  /** A stage was made. It shares the fate also if that is sealed already. */
+  add(handle: Handle<BufferedStage<any>>): void {
+    this.#openStages++;
     this.#stages.add(handle);
     if (this.#isOver) cancel(handle, this.#failure);
-    return ++this.#madeStages;
+    else this.#watch?.add(this);
   }
 
   meter(label: string | number, bufferSize: number): Meter | undefined {
@@ -153,6 +160,8 @@ export class Pipeline implements Member {
 
   async dispose(): Promise<void> {
     this.destroy(undefined);
+    // By then, also a stage in whose destruction this is called has begun its clean-up.
+    await Promise.resolve();
     const stages = Array.from(this.#stages, (handle) => handle.target).filter((stage) => stage !== undefined);
     const failures = await Promise.all(stages.map((stage) => pumpOf(stage).cleaned()));
     const first = failures.find((failure) => failure !== undefined);

@@ -39,6 +39,7 @@ export class Pump<T> extends Lifecycle<T> {
   #step: Promise<Result<T>> | undefined;
   /** What the source threw. */
   #thrown: Failure | undefined;
+
   constructor(stage: BufferedStage<T>, parts: StageParts<T>) {
     super(stage, parts.pipeline, parts.handle, parts.meter);
     this.#source = parts.source;
@@ -48,7 +49,7 @@ export class Pump<T> extends Lifecycle<T> {
 
   /** How many values wait that are not in Node's buffer yet. The last answer, which none follows, is no value. */
   get heldLength(): number {
-    const answers = this.#line.answerCount + (this.#stream?.arriving === undefined ? 0 : 1);
+    const answers = this.#line.answerCount + (this.#stream?.isArriving ? 1 : 0);
     return this.isOver && answers > 0 ? answers - 1 : answers;
   }
 
@@ -60,11 +61,13 @@ export class Pump<T> extends Lifecycle<T> {
     this.loopDidRead = true;
     if (this.isClosed) return this.afterClose();
     if (this.#stream?.hasValues) return Promise.resolve({ done: false, value: this.stage.read() as T });
-    if (this.#stream?.arriving !== undefined) return this.#stream.arriving.then(() => this.next());
+    if (this.#stream?.isArriving) return this.#nextAfterArrival(this.#stream);
     const answer = this.#line.takeAnswer();
     if (answer !== undefined) {
+      // Before whoever is told of it may destroy the stage.
+      const isLast = this.isOver && this.#line.answerCount === 0;
       this.measureHeld();
-      if (this.isOver && this.#line.answerCount === 0) this.#lastAnswerTaken();
+      if (isLast) this.#lastAnswerTaken();
       else this.#askInContext();
       return answer;
     }
@@ -75,6 +78,12 @@ export class Pump<T> extends Lifecycle<T> {
   #ended(): Promise<Result<T>> {
     this.stage.read();
     return Promise.resolve(DONE);
+  }
+
+  #nextAfterArrival(stream: StreamSide<T>): Promise<Result<T>> {
+    return new Promise((resolve) => {
+      stream.onArrival.push(() => resolve(this.next()));
+    });
   }
 
   #wait(): Promise<Result<T>> {
@@ -89,8 +98,18 @@ export class Pump<T> extends Lifecycle<T> {
   /** Node's buffer has room for a value. */
   readAsStream(): void {
     this.meetReader();
-    this.supply(this.openStream());
+    const stream = this.openStream();
+    // Node asks behind the last value, too.
+    if (stream.isEnding) return;
+    this.supply(stream);
     this.#askInContext();
+  }
+
+  /** Whether a loop waited for a value and has taken this one. */
+  giveBack(value: T): boolean {
+    const reader = this.#takeReader();
+    reader?.resolve({ done: false, value });
+    return reader !== undefined;
   }
 
   /** From now on, values may wait in Node's buffer. */
@@ -100,6 +119,7 @@ export class Pump<T> extends Lifecycle<T> {
 
   /** The stream takes what a loop has left in line, or waits for what comes next. */
   supply(stream: StreamSide<T>): void {
+    if (stream.isArriving) return;
     const answer = this.#line.takeAnswer();
     if (answer === undefined) {
       stream.isWaiting = true;
@@ -107,16 +127,19 @@ export class Pump<T> extends Lifecycle<T> {
       return;
     }
     // Nothing overtakes it: Node does not ask again before it has been pushed, and loops wait.
-    stream.arriving = answer.then(
+    stream.isArriving = true;
+    void answer.then(
       (result) => this.#arrived(stream, () => stream.push(result)),
       (error: unknown) => this.#arrived(stream, () => stream.fail(new Failure(error))),
     );
   }
 
   #arrived(stream: StreamSide<T>, take: () => void): void {
-    stream.arriving = undefined;
-    if (this.isClosed) return;
-    take();
+    const loops = stream.onArrival;
+    stream.isArriving = false;
+    stream.onArrival = [];
+    if (!this.isClosed) take();
+    for (const readOn of loops) readOn();
     this.measureHeld();
     this.#askInContext();
   }
@@ -151,9 +174,8 @@ export class Pump<T> extends Lifecycle<T> {
 
   // Asking the source
 
-  /** A generator that reads has the context of its stage, which is that of all stages upstream. */
   #askInContext(): void {
-    if (this.#feed === undefined || this.isAskedInside) this.#ask();
+    if (this.#feed === undefined) this.#ask();
     else this.#feed.run(this.#ask, this);
   }
 
@@ -194,8 +216,14 @@ export class Pump<T> extends Lifecycle<T> {
     );
     if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize);
     this.meter?.start(this.stage);
-    this.#feed.open();
+    if (!this.isClosed) this.#callSource(this.#feed);
     return this.#feed;
+  }
+
+  #callSource(feed: Feed<T>): void {
+    feed.open();
+    // A function that destroys its own stage may still return a stream. Nobody is left to be told how closing that goes.
+    if (this.isClosed) feed.return()?.catch(() => {});
   }
 
   #answered(result: Result<T>): void {
@@ -219,7 +247,7 @@ export class Pump<T> extends Lifecycle<T> {
   #handOver(result: Result<T>, reader: Reader<T>): void {
     this.measureHeld();
     if (!this.isOver && !this.isClosed) this.#takeStep();
-    reader.meter?.isFed();
+    reader.meter?.resumes();
     reader.resolve(result);
     if (this.isOver) this.#lastAnswerTaken();
   }
@@ -233,7 +261,7 @@ export class Pump<T> extends Lifecycle<T> {
     }
     this.measureHeld();
     this.#ask();
-    if (!this.isStepping) this.meter?.isBlocked();
+    if (!this.isStepping) this.meter?.blocks();
   }
 
   #threw(error: unknown): void {
@@ -250,6 +278,7 @@ export class Pump<T> extends Lifecycle<T> {
       this.#lastAnswerTaken();
     } else if (this.#stream?.isWaiting) {
       this.#stream.fail(this.#thrown);
+      this.handle.release();
     } else {
       this.#hold(step);
     }
@@ -257,11 +286,9 @@ export class Pump<T> extends Lifecycle<T> {
 
   #takeReader(): Reader<T> | undefined {
     const reader = this.#line.takeReader();
-    reader?.meter?.isFed();
+    reader?.meter?.resumes();
     return reader;
   }
-
-  // Observing
 
   protected measureHeld(): void {
     if (this.meter === undefined || this.isClosed) return;

@@ -23,6 +23,8 @@ export class Watch {
   }
 
   add(pipeline: Pipeline): void {
+    // Its listeners have been called, or are about to be.
+    if (this.#signal.aborted) return pipeline.abort(this.#signal);
     this.#listener ??= addAbortListener(this.#signal, () => this.#onAbort());
     this.#pipelines.add(pipeline);
   }

@@ -37,7 +37,7 @@ export function resolveSource<T>(source: Source<T>, context: () => SourceContext
 /** Opens the iterable: generators and stages already are as the pump needs it, all others read through a generator. */
 export function iterate<T>(iterable: SourceIterable<T>): SourceIterator<T> {
   if (isWebStream<T>(iterable)) return new WebStreamIterator(iterable.getReader());
-  if (!(Symbol.asyncIterator in Object(iterable))) return relay(iterable);
+  if (!hasMethod(iterable, Symbol.asyncIterator)) return relay(iterable);
   const iterator = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]();
   if (isGenerator(iterator) || iterator instanceof StageIterator) return iterator;
   return relay({ [Symbol.asyncIterator]: () => iterator });

@@ -44,9 +44,10 @@ export class BufferedStage<T> extends Readable {
     super({ objectMode: true, highWaterMark: bufferSize });
     this.#pipeline = pipeline;
     this.#source = source;
-    const number = pipeline.add(this.#handle);
+    const number = pipeline.nextNumber();
     this.#label = name ?? number;
     this.#meter = pipeline.meter(this.#label, bufferSize);
+    pipeline.add(this.#handle);
   }
 
   override [Symbol.asyncIterator](): StageIterator<T> & NodeJS.AsyncIterator<T> {
@@ -59,8 +60,9 @@ export class BufferedStage<T> extends Readable {
     return value;
   }
 
-  /** What is given back waits in Node's buffer, where loops do not look before. */
+  /** What is given back goes to the loop that waits, or else into Node's buffer, where loops do not look before. */
   override unshift(chunk: unknown, encoding?: BufferEncoding): void {
+    if (chunk !== null && this.#activePump.giveBack(chunk as T)) return;
     this.#activePump.openStream();
     super.unshift(chunk, encoding);
   }

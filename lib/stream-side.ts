@@ -25,8 +25,10 @@ export class StreamSide<T> {
   #last: (() => void) | undefined;
   /** Whether Node has asked for a value, which is on its way. */
   isWaiting = false;
-  /** Settles when the value that was in line for a loop has come into Node's buffer. */
-  arriving: Promise<void> | undefined;
+  /** Whether an answer that was in line for a loop is on its way into Node's buffer. */
+  isArriving = false;
+  /** Loops that wait for that. */
+  onArrival: (() => void)[] = [];
   /** Whether the next value is a `null`, which gets no further. */
   holdsNull = false;
 

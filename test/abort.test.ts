@@ -284,6 +284,45 @@ async function started(): Promise<{
 
 type Started = Awaited<ReturnType<typeof started>>;
 
+describe('An abort that comes before the first stage', function () {
+  const untouched = (): never => {
+    throw new Error('The source must not start');
+  };
+
+  it('has nothing start, also of a pipeline made before it', async () => {
+    const controller = new AbortController();
+    const buffer = bufferedPipeline({ signal: controller.signal });
+    controller.abort();
+    expect(await rejection(collect(buffer(untouched)))).to.have.property('code', 'ABORT_ERR');
+  });
+
+  it('has nothing start, also while the last stage of another pipeline of the signal closes', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    await collect(bufferedPipeline({ signal })([1]));
+    const buffer = bufferedPipeline({ signal });
+    controller.abort();
+    expect(await rejection(collect(buffer(untouched)))).to.have.property('code', 'ABORT_ERR');
+  });
+
+  it('ends a stage that is made after all others of its pipeline were collected unread', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const buffer = bufferedPipeline({ signal });
+    (() => void buffer([1]))();
+    for (let round = 0; round < 3; round++) {
+      await turn(2);
+      globalThis.gc!();
+    }
+    const others = Array.from({ length: 100 }, () => bufferedPipeline({ signal })([1]));
+    const iterator = buffer(oneThenStuck())[Symbol.asyncIterator]();
+    await iterator.next();
+    controller.abort();
+    expect(await rejection(iterator.next())).to.have.property('code', 'ABORT_ERR');
+    expect(others).to.have.length(100);
+  });
+});
+
 describe('The signal that a source function is given', function () {
   this.timeout(2000);
 

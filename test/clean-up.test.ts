@@ -368,6 +368,28 @@ describe('break', function () {
     expect(await stateOf(left)).to.equal('fulfilled');
   });
 
+  it('does not end those of another pipeline that it does not read, though a generator waits for one of that', async () => {
+    const buffer = bufferedPipeline();
+    const unrelated = buffer(range(9))[Symbol.asyncIterator]();
+    await unrelated.next();
+    const source = buffer(waitingAfter([1, 2], never));
+    await breakAfter(bufferedPipeline()(pass(source)), 2);
+    await settle();
+    expect(source.destroyed).to.equal(true);
+    expect(await unrelated.next()).to.deep.equal({ done: false, value: 2 });
+  });
+
+  it('takes a rejection for a value of return(), and waits for the clean-up all the same', async () => {
+    const cleaned = deferred();
+    const iterator = bufferedPipeline()(cleaning(range(9), () => cleaned.promise))[Symbol.asyncIterator]();
+    await iterator.next();
+    await settle();
+    const left = iterator.return!(Promise.reject(boom));
+    expect(await stateOf(left)).to.equal('pending');
+    cleaned.resolve();
+    expect(await rejection(left)).to.equal(boom);
+  });
+
   it('does not end stages that the left one does not read', async () => {
     const buffer = bufferedPipeline();
     const sibling = buffer(range(3));
@@ -776,6 +798,21 @@ describe('a stream as a source', function () {
       .that.includes(prematureClose);
   });
 
+  it('is ended where the function that returns it has destroyed its own stage', async () => {
+    const node = new Readable({ read() {} });
+    const cancelled = deferred();
+    const web = new ReadableStream({ cancel: () => cancelled.resolve() });
+    for (const source of [node, web]) {
+      const stage: Stage<unknown> = bufferedPipeline()(() => {
+        stage.destroy();
+        return source as AsyncIterable<unknown>;
+      });
+      expect(await rejection(collect(stage))).to.include(prematureClose);
+    }
+    await cancelled.promise;
+    expect(node.destroyed).to.equal(true);
+  });
+
   it('that ends is not held on to', async () => {
     const source = new ReadableStream<number>({
       start(controller) {
@@ -921,6 +958,29 @@ describe('await using', function () {
     await buffer[Symbol.asyncDispose]();
     expect((await outcome).error).to.include(prematureClose);
     expect(await rejection(collect(buffer([1])))).to.include(prematureClose);
+  });
+
+  it('waits for a generator whose signal it is called from', async () => {
+    let isClean = false;
+    let disposed: Promise<void> | undefined;
+    const buffer = bufferedPipeline();
+    async function* source(signal: AbortSignal): AsyncGenerator<number> {
+      signal.addEventListener('abort', () => {
+        disposed = buffer[Symbol.asyncDispose]();
+      });
+      try {
+        yield 1;
+      } finally {
+        await turn(2);
+        isClean = true;
+      }
+    }
+    const stage = buffer(({ signal }) => source(signal));
+    await stage[Symbol.asyncIterator]().next();
+    await settle();
+    stage.destroy();
+    await disposed;
+    expect(isClean).to.equal(true);
   });
 
   it('may happen twice', async () => {

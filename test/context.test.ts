@@ -68,6 +68,20 @@ describe('the async context of a generator', function () {
     expect(new Set(seen)).to.deep.equal(new Set(['first reader']));
   });
 
+  it('is that of the first read, also if a generator with another one reads on', async () => {
+    const seen: (string | undefined)[] = [];
+    const stage = notingStages(seen);
+    await storage.run('first reader', () => stage[Symbol.asyncIterator]().next());
+    await turn(3);
+    async function* second(): AsyncGenerator<number> {
+      const iterator = stage[Symbol.asyncIterator]();
+      for (let taken = 0; taken < 3; taken++) yield (await iterator.next()).value as number;
+    }
+    await storage.run('generator', () => bufferedPipeline()(second()).toArray());
+    expect(seen.length).to.be.above(6);
+    expect(new Set(seen)).to.deep.equal(new Set(['first reader']));
+  });
+
   it('leaves that of the reader alone', async () => {
     const stage = notingStages([]);
     await storage.run('reader', async () => {

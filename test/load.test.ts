@@ -79,6 +79,28 @@ describe(`a chain of ${STAGES} stages`, function () {
   });
 });
 
+describe('a stage that many leave', function () {
+  this.timeout(5000);
+
+  it('lets all of them go when it has cleaned up', async () => {
+    let clean!: () => void;
+    const cleaned = new Promise<void>((resolve) => (clean = resolve));
+    async function* slow(): AsyncGenerator<number> {
+      try {
+        for (;;) yield 1;
+      } finally {
+        await cleaned;
+      }
+    }
+    const iterator = bufferedPipeline()(slow())[Symbol.asyncIterator]();
+    await iterator.next();
+    await turn(3);
+    const left = Array.from({ length: 40_000 }, () => iterator.return!());
+    clean();
+    await Promise.all(left);
+  });
+});
+
 describe('a lattice of stages that each read two', function () {
   this.timeout(5000);
 

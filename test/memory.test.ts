@@ -181,6 +181,42 @@ describe('A stage', function () {
   }
 });
 
+describe('A generator that reads a stage for each of its values', function () {
+  this.timeout(10_000);
+
+  it('keeps none of those that have ended', async () => {
+    const references: WeakRef<Stage<number>>[] = [];
+    const buffer = bufferedPipeline();
+    async function* pages(): AsyncGenerator<number> {
+      for (const page of range(50)) yield* remember(references, buffer([page]));
+    }
+    const iterator = buffer(pages())[Symbol.asyncIterator]();
+    for (let taken = 0; taken < 40; taken++) await iterator.next();
+    await collectGarbage();
+    expectCollected(references.slice(0, 30));
+  });
+});
+
+describe('A stage that is dropped half read as a stream', function () {
+  this.timeout(10_000);
+
+  for (const [fate, source] of Object.entries({ ended: range(3), failed: failingAfter(3, new Error('boom')) })) {
+    it(`is not kept by its pipeline once its source has ${fate}`, async () => {
+      const references: WeakRef<Stage<number>>[] = [];
+      const buffer = bufferedPipeline();
+      const readOnce = async (): Promise<void> => {
+        const stage = remember(references, buffer(source, { bufferSize: 8 }));
+        while (stage.read() === null) await turn();
+        await turn(3);
+      };
+      await readOnce();
+      await collectGarbage();
+      expectCollected(references);
+      expect(buffer).to.be.a('function');
+    });
+  }
+});
+
 describe('A stuck chain that nothing else refers to', function () {
   this.timeout(10_000);
 

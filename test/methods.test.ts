@@ -13,6 +13,7 @@ import {
   range,
   recorded,
   rejection,
+  deferred,
   settle,
   turn,
 } from './helpers.ts';
@@ -359,6 +360,23 @@ describe('unshift()', function () {
       const stage = make(pass(range(3)), 2);
       stage.unshift(20);
       expect(await collect(stage)).to.deep.equal([20, 1, 2, 3]);
+    }
+  });
+
+  it('gives a value to a loop that waits', async () => {
+    for (const make of [makeReadable, makeStage]) {
+      const hold = deferred();
+      async function* late(): AsyncGenerator<number> {
+        await hold.promise;
+        yield 1;
+      }
+      const stage = make(late(), 1);
+      const values = collect(stage);
+      await settle();
+      stage.unshift(20);
+      await settle();
+      hold.resolve();
+      expect(await values).to.deep.equal([20, 1]);
     }
   });
 

@@ -222,6 +222,16 @@ describe('any value', function () {
     });
   }
 
+  it('may be that of a sync iterable whose Symbol.asyncIterator is undefined', async () => {
+    const source = {
+      [Symbol.asyncIterator]: undefined,
+      *[Symbol.iterator]() {
+        yield* [1, 2];
+      },
+    };
+    expect(await collect(bufferedPipeline()(source))).to.deep.equal([1, 2]);
+  });
+
   it('that is a rejected promise of a sync iterable fails in its place', async () => {
     const error = new Error('boom');
     const source = function* () {

@@ -250,6 +250,12 @@ describe('buffer.statistics()', function () {
       });
     }
 
+    it('has ended where it was made after the end of its pipeline', async () => {
+      buffer = bufferedPipeline({ statistics: true, signal: AbortSignal.abort() });
+      buffer([1]);
+      expect(stateOf(buffer)).to.equal('ended');
+    });
+
     it('has ended, without a life, where it was destroyed unread', async () => {
       buffer(range(9)).destroy();
       await wait(5);

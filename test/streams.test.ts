@@ -564,6 +564,34 @@ describe('A stage that is read in more than one way', function () {
     expect(await collect(stage)).to.deep.equal([5, 6]);
   });
 
+  it('answers next() in order, however late it is called behind a read() that has taken a value', async () => {
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const stage = bufferedPipeline()(range(6), { bufferSize: 3 });
+      const iterator = stage[Symbol.asyncIterator]();
+      await iterator.next();
+      await settle();
+      stage.read();
+      const answers = [iterator.next(), iterator.next()];
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      answers.push(iterator.next());
+      expect((await Promise.all(answers)).map(({ value }) => value)).to.deep.equal([2, 3, 4]);
+    }
+  });
+
+  it('is failed once where a loop waits that has taken over from read()', async () => {
+    const boom = new Error('boom');
+    async function* oneThenStuck(): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(() => {});
+    }
+    const stage = bufferedPipeline()(oneThenStuck());
+    while (stage.read() === null) await settle();
+    const answer = rejection(stage[Symbol.asyncIterator]().next());
+    stage.destroy(boom);
+    expect(await answer).to.equal(boom);
+    await settle(); // An 'error' that nobody listens for would end the process.
+  });
+
   it('shares its values between two loops', async () => {
     const stage = stageOf(range(6));
     const [some, others] = await Promise.all([collect(stage), collect(stage)]);

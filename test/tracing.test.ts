@@ -283,6 +283,40 @@ describe('The channels of stages', function () {
     });
   }
 
+  it("do not have the source called of a stage that a listener destroys at 'start'", async () => {
+    let called = false;
+    const destroy = (message: unknown): void => void (message as StageMessage).stage.destroy();
+    subscribe(channelOf('start'), destroy);
+    try {
+      const stage = bufferedPipeline()(() => {
+        called = true;
+        return [1];
+      });
+      expect(await rejection(collect(stage))).to.have.property('code', 'ERR_STREAM_PREMATURE_CLOSE');
+      expect(called).to.equal(false);
+    } finally {
+      unsubscribe(channelOf('start'), destroy);
+    }
+  });
+
+  it("have no false end told where a listener destroys a stage at 'handover', before an error", async () => {
+    const destroy = (message: unknown): void => {
+      const { stage, statistics } = message as StageMessage;
+      if (statistics.taken === 2) stage.destroy();
+    };
+    subscribe(channelOf('handover'), destroy);
+    try {
+      const stage = bufferedPipeline()(failingAfter(2, new Error('boom')), { bufferSize: 3 });
+      const iterator = stage[Symbol.asyncIterator]();
+      await iterator.next();
+      await settle();
+      expect(await iterator.next()).to.deep.equal({ done: false, value: 2 });
+      expect(await rejection(iterator.next())).to.have.property('code', 'ERR_STREAM_PREMATURE_CLOSE');
+    } finally {
+      unsubscribe(channelOf('handover'), destroy);
+    }
+  });
+
   it('leave a stage as it is that a listener destroys', async () => {
     for (const event of ['start', 'state', 'yield', 'handover'] as const) {
       const destroy = (message: unknown): void => void (message as StageMessage).stage.destroy();
