@@ -38,7 +38,7 @@ export function readAll(): Results[] {
 
 function describeMachine(): string {
   const [processor] = cpus();
-  return `${cpus().length} × ${processor?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`;
+  return `${cpus().length} × ${processor?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release().split('-')[0]}`;
 }
 
 function rounded(_key: string, value: unknown): unknown {
