@@ -56,6 +56,11 @@ export abstract class DependencyNode {
     return this.#reader as this | undefined;
   }
 
+  /** Whether a generator that has a stage of its own is asking right now. */
+  protected get isAskedInside(): boolean {
+    return calling !== undefined;
+  }
+
   /** Whether the stack might not hold another call: a chain of a thousand stages starts with its last. */
   protected get isDeep(): boolean {
     return depth >= MAX_DEPTH;

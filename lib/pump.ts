@@ -36,6 +36,8 @@ export class Pump<T> extends Lifecycle<T> {
 
   /** The source once it is opened. */
   #feed: Feed<T> | undefined;
+  /** The generator that has opened it, if it was one. */
+  #opener: Pump<any> | undefined;
   #step: Promise<Result<T>> | undefined;
   /** What the source threw. */
   #thrown: Failure | undefined;
@@ -174,8 +176,9 @@ export class Pump<T> extends Lifecycle<T> {
 
   // Asking the source
 
+  /** The generator whose first read has opened the source has the same async context, whenever it asks. */
   #askInContext(): void {
-    if (this.#feed === undefined) this.#ask();
+    if (this.#feed === undefined || (this.isAskedInside && this.reader === this.#opener)) this.#ask();
     else this.#feed.run(this.#ask, this);
   }
 
@@ -214,6 +217,7 @@ export class Pump<T> extends Lifecycle<T> {
       (result) => this.#answered(result),
       (error) => this.#threw(error),
     );
+    if (this.isAskedInside) this.#opener = this.reader;
     if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize);
     this.meter?.start(this.stage);
     if (!this.isClosed) this.#callSource(this.#feed);
