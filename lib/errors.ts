@@ -57,6 +57,8 @@ export function isAbortError(error: unknown): boolean {
  */
 export class Failure {
   readonly error: unknown;
+  /** Whether a consumer has it, of those that happen in a clean-up. */
+  isTold = false;
   #eventError: Error | undefined;
 
   constructor(error: unknown) {

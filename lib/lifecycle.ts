@@ -64,6 +64,7 @@ export abstract class Lifecycle<T> extends DependencyNode {
       closing.whenReleased(() => {
         const { failure } = closing;
         if (failure === undefined || this.#failure !== undefined) return resolve(done);
+        failure.isTold = true;
         this.#handedOver(failure);
         reject(failure.error);
       });
@@ -148,18 +149,19 @@ export abstract class Lifecycle<T> extends DependencyNode {
     return isAbortError(cause) ? cause : abortError({ cause });
   }
 
-  /** Settles when the generator, if it was opened, has cleaned up. An earlier error wins over one in the clean-up. */
-  async cleaned(): Promise<Failure | undefined> {
+  /** Settles when the generator, if it was opened, has cleaned up. */
+  async cleaned(): Promise<void> {
     const closing = this.#closing;
-    if (closing === undefined) return undefined;
-    const failure = await new Promise<Failure | undefined>((resolve) => closing.whenCleaned(resolve));
-    return this.#failure === undefined ? failure : undefined;
+    if (closing !== undefined) await new Promise<unknown>((resolve) => closing.whenCleaned(resolve));
   }
 
   /** An error is told when all that is idle has cleaned up, whether or not a step still runs; 'close' waits for that, too. */
   #announceEnd(closing: Closing, callback: (error?: Error | null) => void): void {
     if (this.#failure === undefined) {
-      closing.whenCleaned((failure) => this.#announceClose(callback, failure));
+      closing.whenCleaned((failure) => {
+        if (failure !== undefined && !this.#emitsErrors) this.pipeline.keep(failure);
+        this.#announceClose(callback, failure);
+      });
       return;
     }
     const { eventError } = this.#failure;

@@ -99,6 +99,8 @@ export class Pipeline implements Member {
   #openStages = 0;
   #isOver = false;
   #failure: Failure | undefined;
+  /** The first that a clean-up threw when nobody waited for it any more. */
+  #untold: Failure | undefined;
 
   constructor(signal: AbortSignal | undefined, hasStatistics: boolean) {
     if (hasStatistics) this.#meters = [];
@@ -146,6 +148,11 @@ export class Pipeline implements Member {
     this.#stages.delete(handle);
   }
 
+  /** A clean-up has failed; it may be that the consumer is told. */
+  keep(failure: Failure): void {
+    if (this.#untold === undefined || this.#untold.isTold) this.#untold = failure;
+  }
+
   abort(signal: AbortSignal): void {
     this.destroy(new Failure(abortError({ cause: signal.reason })));
   }
@@ -163,9 +170,11 @@ export class Pipeline implements Member {
     // By then, also a stage in whose destruction this is called has begun its clean-up.
     await Promise.resolve();
     const stages = Array.from(this.#stages, (handle) => handle.target).filter((stage) => stage !== undefined);
-    const failures = await Promise.all(stages.map((stage) => pumpOf(stage).cleaned()));
-    const first = failures.find((failure) => failure !== undefined);
-    if (first !== undefined) throw first.error;
+    await Promise.all(stages.map((stage) => pumpOf(stage).cleaned()));
+    const failure = this.#untold;
+    if (failure === undefined || failure.isTold) return;
+    failure.isTold = true;
+    throw failure.error;
   }
 }
 

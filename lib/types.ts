@@ -190,8 +190,8 @@ export interface BufferedPipeline extends AsyncDisposable {
 
   /**
    * Destroys the stages that still run, and waits until all their generators are done with their clean-up, also those in
-   * the middle of a step. Rejects with the first error of a clean-up. A step that never settles keeps it waiting: end
-   * such steps by their `signal`.
+   * the middle of a step. Rejects with the first error of a clean-up that nobody was told of, also if that was before. A
+   * step that never settles keeps it waiting: end such steps by their `signal`.
    */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -499,6 +499,46 @@ describe('an error in a finally', function () {
       await settle();
       expect(await rejection(buffer[Symbol.asyncDispose]())).to.equal(boom);
     });
+
+    /** Leaves a loop while the generator is in a step; it fails when that ends, which nobody has waited for. */
+    const leftInAStep = async () => {
+      const buffer = bufferedPipeline();
+      const step = deferred();
+      const waiting = async function* () {
+        yield* waitingAfter([1], step.promise);
+        yield 2;
+      };
+      const stage = buffer(cleaning(waiting(), throwing(boom)));
+      const whole = failing === input ? buffer(pass(stage)) : stage;
+      await breakAfter(whole, 1);
+      return { buffer, stage, step, whole };
+    };
+
+    it(`of ${failing} is kept for the disposal where the loop has been left before, and told once`, async () => {
+      const { buffer, step, whole } = await leftInAStep();
+      step.resolve();
+      await closed(whole);
+      await settle();
+      expect(await rejection(buffer[Symbol.asyncDispose]())).to.equal(boom);
+      await buffer[Symbol.asyncDispose]();
+    });
+
+    it(`of ${failing} is not told to the disposal that a listener has, or the loop`, async () => {
+      const { buffer, stage, step } = await leftInAStep();
+      const errors: unknown[] = [];
+      stage.on('error', (error) => errors.push(error));
+      step.resolve();
+      await buffer[Symbol.asyncDispose]();
+      await settle();
+      expect(errors).to.deep.equal([boom]);
+
+      const told = build(boom);
+      const iterator = told.stage[Symbol.asyncIterator]();
+      await iterator.next();
+      await settle();
+      expect(await rejection(iterator.return!())).to.equal(boom);
+      await told.buffer[Symbol.asyncDispose]();
+    });
   }
 
   it("is an 'error' event of a stage that was destroyed, before 'close'", async () => {
