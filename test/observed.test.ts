@@ -5,6 +5,7 @@
  * A failing run prints its seed; `SEED=… npx mocha test/observed.test.ts` repeats it, `RUNS=…` makes it longer.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import FakeTimers from '@sinonjs/fake-timers';
@@ -138,15 +139,16 @@ async function outcome({ length, steps, consumer }: Chain, buffer: BufferedPipel
 
 const EVENTS = ['start', 'state', 'yield', 'handover', 'error', 'close'];
 
-/** What each stage was told of, by name. */
+/** What was told of each stage, by name. A stage of the chain before may still be in its last step: of that, nothing is noted. */
 class Journal {
   readonly byStage = new Map<string, StageStatistics[]>();
+  readonly #started = new Set<Readable>();
   readonly #counts = new Map<string, number>();
   readonly #listeners = new Map<string, (message: unknown) => void>();
 
   constructor() {
     for (const event of EVENTS) {
-      const listener = (message: unknown): void => this.#note(event, (message as StageMessage).statistics);
+      const listener = (message: unknown): void => this.#note(event, message as StageMessage);
       this.#listeners.set(event, listener);
       subscribe(`buffered-pipeline:stage:${event}`, listener);
     }
@@ -160,7 +162,9 @@ class Journal {
     for (const [event, listener] of this.#listeners) unsubscribe(`buffered-pipeline:stage:${event}`, listener);
   }
 
-  #note(event: string, statistics: StageStatistics): void {
+  #note(event: string, { stage, statistics }: StageMessage): void {
+    if (event === 'start') this.#started.add(stage);
+    if (!this.#started.has(stage)) return;
     const key = `${event} ${statistics.name}`;
     this.#counts.set(key, this.count(event, statistics.name) + 1);
     const noted = this.byStage.get(statistics.name) ?? [];

@@ -1,10 +1,11 @@
 /** What the tests of random programs share. */
 import type { Parameters } from 'fast-check';
 
-/** So many runs, from the seed in `SEED=…` if there is one: a failing run prints its own. */
+/** So many runs, from the seed in `SEED=…` if there is one: a failing run prints its own, and what was wrong. */
 export function parameters(numRuns: number): Parameters<any> {
   const { SEED } = process.env;
-  return SEED === undefined ? { numRuns } : { numRuns, seed: Number(SEED) };
+  const common = { numRuns, includeErrorInReport: true };
+  return SEED === undefined ? common : { ...common, seed: Number(SEED) };
 }
 
 /** To be called in a `describe`: what rejects there without anybody to handle it. */
