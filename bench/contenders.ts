@@ -12,10 +12,12 @@ import chain from 'stream-chain';
 import { buffer } from 'streaming-iterables';
 import * as streamx from 'streamx';
 
+import { BareBuffer } from './bare.ts';
 import type { Step } from './steps.ts';
 
 export const OURS = 'buffered-pipeline';
 export const UNBUFFERED = 'unbuffered';
+export const BARE = 'bare buffer';
 export const READABLE_FROM = 'Readable.from';
 
 /** Builds the chain: a stage for the source and one for each step, with buffers of `size` where that can be said. */
@@ -122,6 +124,7 @@ const asyncBuffer = iterTools.default as unknown as typeof iterTools.default.def
 
 export const contenders: Record<string, Contender> = {
   [UNBUFFERED]: wrapping((input) => input),
+  [BARE]: wrapping((input, size) => new BareBuffer(input, size)),
   [OURS]: ours,
   [READABLE_FROM]: wrapping((input, size) => Readable.from(input, { highWaterMark: size })),
   'Readable.map': readableMap,

@@ -15,6 +15,7 @@ const COLUMNS = {
   c: '2 µs of CPU work',
   d: 'build, 10 values',
   e: 'build, take 3, `break`',
+  ahead1: 'yielded',
 };
 
 export function updateReadme(newest: Results): string {

@@ -15,7 +15,8 @@ const DOCS = join(ROOT, 'docs');
 const TABLES: [heading: string, text: string, columns: Record<string, string>][] = [
   [
     'Speed',
-    'The time beside the same chain unbuffered: below 1 is faster than without buffers. Three stages: `yield i`, `* 2`, `+ 3`.',
+    'The time beside the same chain unbuffered: below 1 is faster than without buffers. Three stages: `yield i`, `* 2`, `+ 3`. ' +
+      'Part of the differences is how far a contender runs ahead: the last two columns of the next table.',
     {
       a1: 'never wait, size 1',
       a16: 'never wait, size 16',
@@ -102,10 +103,11 @@ function document(all: Results[], newest: Results): string {
 
 Made by \`npm run bench\` of [what the runs measured](../bench/results), on Node ${all.map((r) => r.node).join(', ')}.
 Where a cell has several numbers, they are for these versions, in this order. The best of each is bold; those of chains
-without buffers do not count. Machine: ${newest.machine}.
+without buffers and of the bare buffer do not count. Machine: ${newest.machine}.
 
 Each number is the median over rounds in which every contender runs right after what it is compared with, with functions of
-its own, and its results are checked. A dash means that it cannot do the work; the notes say why.
+its own, and its results are checked. A dash means that it cannot do the work; the notes say why. The
+[bare buffer](../bench/bare.ts) is the least that a buffer can cost: what a package takes on top is the price of what it promises.
 
 ![Time beside the same chain unbuffered](benchmarks.svg)
 

@@ -1,11 +1,11 @@
 /** Measurements as Markdown. */
-import { OURS, UNBUFFERED } from '../contenders.ts';
+import { BARE, OURS, UNBUFFERED } from '../contenders.ts';
 import { AXES } from '../growth.ts';
 import type { Outcome } from '../measurement.ts';
 import type { Results } from '../results.ts';
 
 /** What others are compared with: not to be had, or without buffers. */
-const BASELINES = [UNBUFFERED, 'bare timers', 'ideal'];
+const BASELINES = [UNBUFFERED, BARE, 'bare timers', 'ideal'];
 
 /** A row for each contender, a column for each measurement, and in a cell a number for each Node version. */
 export function table(all: Results[], columns: Record<string, string>): string {
