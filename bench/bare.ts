@@ -1,16 +1,18 @@
 /**
  * What is the least that a buffer can cost? This one works exactly `size` values ahead, hands on the source's own promise
  * where a value is ready, and gives a reader that waits a promise of its own, as one that may have to be let go must have.
- * It does nothing else: an error overtakes values, a generator that is stuck holds everybody up, only one may read, and it
+ * It does nothing else: nobody is told of an error, a generator that is stuck holds everybody up, only one may read, and it
  * is no stream. What a package costs on top of it is the price of what it promises.
  */
 type Result<T> = IteratorResult<T, undefined>;
 
+/** Makes promises without a closure for each. */
 let captured: (result: Result<unknown>) => void;
 function capture(resolve: (result: Result<unknown>) => void): void {
   captured = resolve;
 }
 
+/** Wraps a source that never throws, for a single reader. */
 export class BareBuffer<T> implements AsyncIterableIterator<T> {
   readonly #iterator: AsyncIterator<T, undefined>;
   readonly #size: number;
@@ -54,6 +56,7 @@ export class BareBuffer<T> implements AsyncIterableIterator<T> {
   #ask(): void {
     if (this.#step !== undefined || this.#isOver) return;
     this.#step = this.#iterator.next();
+    // Detached, for the callback alone. An error, which no source of a bench throws, would end the process.
     void this.#step.then(this.#onAnswer);
   }
 

@@ -57,7 +57,7 @@ export function isAbortError(error: unknown): boolean {
  */
 export class Failure {
   readonly error: unknown;
-  /** Whether a consumer has it, of those that happen in a clean-up. */
+  /** Whether a consumer was told of it. Kept for what a clean-up throws. */
   isTold = false;
   #eventError: Error | undefined;
 

@@ -541,6 +541,24 @@ describe('an error in a finally', function () {
     });
   }
 
+  it('is kept for the disposal, though a generator has caught one before', async () => {
+    const buffer = bufferedPipeline();
+    async function* catching(source: AsyncIterable<number>): AsyncGenerator<unknown> {
+      try {
+        await breakAfter(source, 1);
+      } catch (error) {
+        yield error;
+      }
+    }
+    expect(await collect(buffer(catching(buffer(cleaning(range(5), throwing(boom))))))).to.deep.equal([boom]);
+    const stage = buffer(cleaning(range(5), throwing(other)));
+    await stage[Symbol.asyncIterator]().next();
+    await settle();
+    stage.destroy();
+    await closed(stage);
+    expect(await rejection(buffer[Symbol.asyncDispose]())).to.equal(other);
+  });
+
   it("is an 'error' event of a stage that was destroyed, before 'close'", async () => {
     const stage = bufferedPipeline()(cleaning(range(5), throwing(boom)));
     const events: unknown[] = [];
