@@ -3,6 +3,7 @@
  * apart works unchanged. What a user's code throws is never wrapped on its way to a loop.
  */
 import { inspect } from 'node:util';
+import { isNativeError } from 'node:util/types';
 
 function withCode<E extends Error>(error: E, code: string): E & { code: string } {
   return Object.assign(error, { code });
@@ -15,6 +16,14 @@ function received(value: unknown): string {
 /** An argument of the wrong kind. */
 export function wrongType(name: string, rule: string, value: unknown): TypeError {
   return withCode(new TypeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** A source that does not keep to the iteration protocol, where `for await` would throw, too. */
+export function wrongResult(method: string, rule: string, value: unknown): TypeError {
+  return withCode(
+    new TypeError(`The source's ${method} must return ${rule}, got ${received(value)}`),
+    'ERR_INVALID_RETURN_VALUE',
+  );
 }
 
 /** An argument of the right kind with a value that cannot be. */
@@ -49,8 +58,21 @@ export function abortError(options?: ErrorOptions): Error {
 }
 
 export function isAbortError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
+  return isNativeError(error) && error.name === 'AbortError';
 }
+
+/** Whether an error is `cause`, or was made of it: an error around another one says so in its `cause`. */
+export function isCausedBy(error: unknown, cause: unknown): boolean {
+  for (let at = error, depth = 0; depth < MAX_CAUSES; depth++) {
+    if (at === cause) return true;
+    if (!isNativeError(at)) return false;
+    at = at.cause;
+  }
+  return false;
+}
+
+/** So many causes are looked at: they may form a circle. */
+const MAX_CAUSES = 16;
 
 /**
  * Something that was thrown: any value, `undefined` and `null` included, hence the object around it.
@@ -67,7 +89,17 @@ export class Failure {
 
   /** What was thrown, for `destroy()` and `'error'` events, which take what is falsy for no error at all. */
   get eventError(): Error {
-    if (this.error) return this.error as Error;
+    if (this.error && isReadable(this.error)) return this.error as Error;
     return (this.#eventError ??= new Error(`The source threw ${received(this.error)}`, { cause: this.error }));
+  }
+}
+
+/** Whether Node can look at an error as it does: it reads the `stack`, which may be a getter that throws. */
+function isReadable(error: unknown): boolean {
+  try {
+    void (error as Error).stack;
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,12 +1,13 @@
-/** The source of a stage from its first read on: its iterator, and what it is given to see. */
+/** The source of a stage from its first read on: its iterator, its signal, and the async context it sees. */
 import { AsyncResource } from 'node:async_hooks';
 
+import { DecodingIterator } from './decoding.ts';
 import type { Result } from './line.ts';
-import { cancelStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import { endStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
 import type { Source, SourceContext } from './types.ts';
 
 export class Feed<T> {
-  /** That of the first read. The source sees it for its whole life, whoever reads later. */
+  /** Async context of the first read, kept for all later steps, whoever reads then. */
   readonly #context: AsyncResource = new AsyncResource('BufferedStage');
   readonly #onAnswer: (result: Result<T>) => void;
   readonly #onError: (error: unknown) => void;
@@ -32,6 +33,10 @@ export class Feed<T> {
     }
   }
 
+  decode(encoding: BufferEncoding): void {
+    if (this.#iterator !== undefined) this.#iterator = new DecodingIterator(this.#iterator, encoding);
+  }
+
   next(): Promise<Result<T>> {
     const step = this.#iterator!.next() as Promise<Result<T>>;
     // Handled in any case: whoever takes the promise of the step gets its error.
@@ -45,7 +50,11 @@ export class Feed<T> {
 
   /** Closes the source, which has neither ended nor thrown. */
   return(): Promise<unknown> | undefined {
-    cancelStream(this.#source);
+    try {
+      endStream(this.#source);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.#iterator?.return(undefined);
   }
 

@@ -1,4 +1,6 @@
-/** What `for await` holds of a stage: two methods, and nothing of the stage's inside to see. */
+/** What `for await` holds of a stage: three methods, and nothing of the stage's inside to see. */
+import type { Result } from './line.ts';
+import { type Place, Reader, type ReadingStage } from './reading.ts';
 
 /** The prototype of all async iterators of the language: it returns them from `[Symbol.asyncIterator]`. */
 const AsyncIteratorPrototype = Object.getPrototypeOf(
@@ -7,28 +9,42 @@ const AsyncIteratorPrototype = Object.getPrototypeOf(
 
 /** Where the values come from. */
 export interface Readout<T> {
-  next(): Promise<IteratorResult<T, undefined>>;
-  leave(value: unknown): Promise<IteratorResult<T, undefined>>;
+  next(reader: Reader): Promise<Result<T>>;
+  leave(reader: Reader, value: unknown): Promise<Result<T>>;
 }
 
-/**
- * Has no state of its own: two loops over a stage share its values, as two loops over a generator do. There is no
- * `throw()`: a consumer that fails leaves by `return()`, and an error of its own never enters a source.
- */
+/** Two loops over a stage share its values, as two loops over a generator do: an iterator only knows who reads by it. */
 export class StageIterator<T> {
   readonly #readout: Readout<T>;
+  readonly #reader: Reader;
 
-  constructor(readout: Readout<T>) {
+  constructor(readout: Readout<T>, place: Place<ReadingStage>) {
     this.#readout = readout;
+    this.#reader = new Reader(place);
   }
 
-  next(): Promise<IteratorResult<T, undefined>> {
-    return this.#readout.next();
+  next(): Promise<Result<T>> {
+    return this.#readout.next(this.#reader);
   }
 
-  return(value?: unknown): Promise<IteratorResult<T, undefined>> {
-    return this.#readout.leave(value);
+  return(value?: unknown): Promise<Result<T>> {
+    return this.#readout.leave(this.#reader, value);
+  }
+
+  /** Leaves the stage, then rejects with the error, as a generator does that does not catch it. The source sees `return()`. */
+  async throw(error?: unknown): Promise<Result<T>> {
+    try {
+      await this.return();
+    } catch {
+      // What goes wrong in the clean-up gives way to the error that came before it.
+    }
+    throw error;
   }
 }
 
 Object.setPrototypeOf(StageIterator.prototype, AsyncIteratorPrototype);
+
+/** Whether an iterator is one of a stage, and not something else that inherits from one. */
+export function isStageIterator(iterator: AsyncIterator<unknown>): iterator is StageIterator<never> {
+  return iterator instanceof StageIterator && iterator.next === StageIterator.prototype.next;
+}

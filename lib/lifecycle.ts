@@ -1,146 +1,256 @@
-/** How a stage ends before its source does, or by an error: what is let go, and who is told. */
-import { Closing } from './closing.ts';
-import { DependencyNode } from './dependency.ts';
+/**
+ * How a stage comes to its end: by its source, an error, a reader that leaves, a `destroy()`, another stage or a signal. This
+ * file says what each of these does, and who is told. One error is told once: to whoever reads, or by an `'error'` event.
+ */
+import type { Readable } from 'node:stream';
+
+import { Ending } from './ending.ts';
 import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
-import { DONE, type Result } from './line.ts';
-import type { Handle } from './members.ts';
+import type { Group, GroupMember } from './group.ts';
+import { DONE, type Result, type Waiting } from './line.ts';
+import { Handle } from './members.ts';
 import type { Meter } from './meter.ts';
-import type { Pipeline } from './pipeline.ts';
-import type { BufferedStage } from './stage.ts';
+import type { Queue } from './queue.ts';
+import { streamHasEnded } from './readable.ts';
+import { Place, type Reader, type ReadingStage } from './reading.ts';
 
-/** The part of a pump that knows how its stage ends. One error is told once: to whoever reads, or by an `'error'` event. */
-export abstract class Lifecycle<T> extends DependencyNode {
-  readonly pipeline: Pipeline;
-  /** There is one only where somebody observes. */
+/** The part of a stage that has the values, as far as its end is concerned. */
+export interface Content<T> {
+  readonly isStepping: boolean;
+  /** Whether the source has ended or thrown. */
+  readonly isOver: boolean;
+  /** Whether the stage has been read as a stream. */
+  readonly isReadAsStream: boolean;
   meter: Meter | undefined;
-  protected readonly stage: BufferedStage<T>;
-  /** How the pipeline knows the stage: held from when a consumer waits to the next value that finds none waiting. */
-  protected readonly handle: Handle<BufferedStage<any>>;
-  /** Whether the end has been handed over. */
-  protected isFinished = false;
-  /** Whether the stage was destroyed. */
-  protected isClosed = false;
+  /** Those who wait. */
+  readonly readers: Queue<Waiting<T>>;
+  /** Throws away what is held. */
+  clear(): void;
+  /** Tells the meter how many values wait. */
+  measure(): void;
+  /** Aborts the signal of the source and, unless that is over, has its iterator return. */
+  letSourceGo(reason: () => unknown): Promise<unknown> | undefined;
+}
 
-  #closing: Closing | undefined;
+export class Lifecycle<T> implements ReadingStage, GroupMember {
+  /** By which the pipeline knows the stage. Strong while a consumer waits, weak otherwise. */
+  readonly handle: Handle<Lifecycle<any>>;
+  readonly place: Place<Lifecycle<any>>;
+  readonly group: Group;
+  /** Whether the source's end has been handed over. */
+  isFinished = false;
+  /** Whether the stage was destroyed. */
+  isClosed = false;
+  /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
+  isLeft = false;
+
+  readonly #stage: Readable;
+  readonly #content: Content<T>;
+  #ending: Ending | undefined;
   /** What the stage was destroyed with. */
   #failure: Failure | undefined;
   /** Whether the consumers of loops know how it ended. */
   #isTold = false;
-  /** Whether an `'error'` event would only repeat what a loop was told or what happened elsewhere. */
+  /** Whether an `'error'` event would only repeat what a loop was told, or what happened elsewhere. */
   #isSilent = false;
+  /** Whether its reader has left: reads under way get what the step yields. */
+  #isLeftNow = false;
 
-  constructor(stage: BufferedStage<T>, pipeline: Pipeline, handle: Handle<BufferedStage<any>>, meter?: Meter) {
-    super();
-    this.stage = stage;
-    this.pipeline = pipeline;
-    this.handle = handle;
-    this.meter = meter;
+  constructor(stage: Readable, content: Content<T>, group: Group) {
+    this.#stage = stage;
+    this.#content = content;
+    this.group = group;
+    this.handle = new Handle<Lifecycle<any>>(this);
+    this.place = new Place(this.handle, group);
   }
 
-  protected abstract readonly isReadAsStream: boolean;
+  get isStepping(): boolean {
+    return this.#content.isStepping;
+  }
 
-  /** Tells the meter how many values wait. */
-  protected abstract measureHeld(): void;
+  get isOver(): boolean {
+    return this.isClosed || this.#content.isOver;
+  }
 
-  /** Throws away what is held, and lets those go who wait for more. */
-  protected abstract letConsumersGo(): void;
+  awaits(reader: Reader): boolean {
+    return this.#content.readers.some((waiting) => waiting.reader === reader);
+  }
 
-  /** Aborts the signal of the source and, unless that is over, has its iterator return. */
-  protected abstract letSourceGo(reason: () => unknown): Promise<unknown> | undefined;
+  // The ends that a reader is handed
 
-  /** The consumer of a loop leaves. Rejects with what an idle generator throws in its clean-up. */
-  leave(value: unknown): Promise<Result<T>> {
-    if (!this.isFinished) this.stage.destroy();
+  /** A loop has been handed the end of the source. When the loop is over, so is the stage. */
+  end(): void {
+    this.isFinished = true;
+    for (const waiting of this.#content.readers.drain()) waiting.resolve(DONE);
+    // Node emits 'end' when it finds nothing to read behind the last value, then 'close'.
+    this.#stage.push(null);
+    this.#stage.read();
+    this.#stage.destroy();
+  }
+
+  /** A loop has been handed the error. */
+  fail(failure: Failure, reader: Reader): void {
     this.#isTold = true;
-    const done = doneWith(value);
-    return this.#closing === undefined ? done : this.#leaveWhenReleased(this.#closing, done);
+    this.#isSilent = true;
+    this.failStream(failure, reader);
   }
 
-  #leaveWhenReleased(closing: Closing, done: Promise<Result<T>>): Promise<Result<T>> {
-    closing.isClaimed = true;
-    // Looked at when all is released, and until then nobody's fault.
+  /** The error is next in line for a stream. */
+  failStream(failure: Failure, reader: Reader): void {
+    if (this.isClosed) return;
+    this.#failure = failure;
+    this.#stage.destroy(failure.eventError);
+    this.#handedOver(failure, reader);
+  }
+
+  /** The answer to those who ask after the stage was destroyed. */
+  answerClosed(reader: Reader): Promise<Result<T>> {
+    return this.#isTold ? Promise.resolve(DONE) : Promise.reject(this.#tell(reader));
+  }
+
+  /** How a loop learns that the stage was destroyed. */
+  #tell(reader: Reader): unknown {
+    this.#isTold = true;
+    this.#isSilent = true;
+    const failure = this.#failure ?? new Failure(prematureClose());
+    this.#handedOver(failure, reader);
+    return failure.error;
+  }
+
+  /** An error that goes to anyone but a generator of the pipeline has left it, and ends it. */
+  #handedOver(failure: Failure, reader: Reader): void {
+    if (!reader.isInside) this.group.destroy(failure);
+  }
+
+  // Leaving
+
+  /**
+   * The consumer of a loop leaves. Waits for the clean-up of generators that are idle, and rejects with what they throw.
+   * Where other loops wait for the step under way, its value is still theirs.
+   */
+  leave(reader: Reader, value: unknown): Promise<Result<T>> {
+    const done = doneWith(value);
+    if (this.isFinished) return done;
+    if (this.isClosed) this.#isTold = true;
+    else if (this.#content.readers.some((waiting) => waiting.reader !== reader)) this.#leaveToOthers();
+    else this.leaveNow();
+    return this.#whenReleased(reader, done);
+  }
+
+  #leaveToOthers(): void {
+    this.isLeft = true;
+    this.#ending ??= new Ending(this.#content);
+  }
+
+  /** Destroys the stage without an error: there is nothing left to read. */
+  leaveNow(): void {
+    this.#isTold = true;
+    this.#isLeftNow = true;
+    this.#stage.destroy();
+  }
+
+  #whenReleased(reader: Reader, done: Promise<Result<T>>): Promise<Result<T>> {
+    const ending = this.#ending!;
+    // Looked at when all is released; prevents an unhandled rejection until then.
     done.catch(() => {});
     return new Promise((resolve, reject) => {
-      closing.whenReleased(() => {
-        const { failure } = closing;
-        if (failure === undefined || this.#failure !== undefined) return resolve(done);
+      ending.whenReleased(() => {
+        const failure = ending.firstFailure;
+        if (failure === undefined || failure.isTold || this.#failure !== undefined) return resolve(done);
         failure.isTold = true;
-        this.#handedOver(failure);
+        this.#handedOver(failure, reader);
         reject(failure.error);
       });
     });
   }
+
+  /** The step under way has answered, but the stage was destroyed meanwhile. Those who still wait had been let go by a leaver. */
+  answeredLate(result: Result<T>): void {
+    for (const [index, waiting] of this.#content.readers.drain().entries())
+      waiting.resolve(index === 0 ? result : DONE);
+  }
+
+  threwLate(error: unknown): void {
+    this.answeredLate(DONE);
+    this.#ending?.stepThrew(error);
+  }
+
+  // Being let go
 
   /** Destroys the stage because of another. */
   cancel(failure: Failure | undefined): void {
     if (this.isClosed || this.isFinished) return;
     this.#failure = failure;
     this.#isSilent = true;
-    this.stage.destroy(failure?.eventError);
+    this.#stage.destroy(failure?.eventError);
   }
 
-  /** The error is next in line for a stream. */
-  failNow(failure: Failure): void {
-    if (this.isClosed) return;
-    this.#failure = failure;
-    this.stage.destroy(failure.eventError);
-    this.#handedOver(failure);
-  }
-
-  /** A loop has been handed the error. */
-  protected failTold(failure: Failure): void {
-    this.#isTold = true;
-    this.#isSilent = true;
-    this.failNow(failure);
-  }
-
-  /** The answer to those who ask after the stage was destroyed. */
-  protected afterClose(): Promise<Result<T>> {
-    return this.#isTold ? Promise.resolve(DONE) : Promise.reject(this.tell());
-  }
-
-  protected get isTold(): boolean {
-    return this.#isTold;
-  }
-
-  /** How a loop learns that the stage was destroyed. */
-  protected tell(): unknown {
-    this.#isTold = true;
-    this.#isSilent = true;
-    const failure = this.#failure ?? new Failure(prematureClose());
-    // A generator that is closed with its reader may wait for this stage: nothing has failed then.
-    if (this.#failure !== undefined || this.reader === undefined) this.#handedOver(failure);
-    return failure.error;
-  }
-
-  /** An error that goes to anyone but a generator of the pipeline has left it, and ends it. */
-  #handedOver(failure: Failure): void {
-    if (!this.isReadInside) this.pipeline.destroy(failure);
-  }
-
-  /** The stage is being destroyed: after its end, or with everything that ends here. */
+  /**
+   * The stage is destroyed: after its end, or with everything that ends here.
+   *
+   * @param error - What `destroy()` was called with.
+   * @param callback - Has Node emit 'close', and the error before if there is one.
+   */
   close(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.measureHeld();
+    this.#content.measure();
     this.isClosed = true;
-    this.pipeline.left();
+    this.group.left();
     this.handle.release();
-    if (this.isFinished) {
-      this.#isTold = true;
-      this.forgetReader();
-      this.#announceClose(callback, error === null ? undefined : new Failure(error));
-      return;
-    }
+    if (this.isFinished || streamHasEnded(this.#stage)) this.#closeAfterEnd(error, callback);
+    else this.#closeEarly(error, callback);
+    this.place.leaveReaders();
+  }
+
+  #closeAfterEnd(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.isFinished = true;
+    this.#isTold = true;
+    // A loop may have left while another waited, and got the end.
+    this.#ending?.awaitReturn(undefined, () => {});
+    this.#announceClose(callback, error === null ? undefined : new Failure(error));
+  }
+
+  #closeEarly(error: Error | null, callback: (error?: Error | null) => void): void {
     if (error !== null) this.#failure ??= new Failure(error);
-    this.meter?.stops(this.#failure);
-    this.letConsumersGo();
-    const upstream = this.cancelUpstream(this.#failure);
-    const upstreamClosings = upstream.map((node) => node.#closing).filter((closing) => closing !== undefined);
-    this.#closing = new Closing(
-      this.letSourceGo(() => this.#abortReason()),
-      this,
-      upstreamClosings,
-    );
-    this.#announceEnd(this.#closing, callback);
+    this.#content.meter?.stops(this.#failure);
+    const ending = (this.#ending ??= new Ending(this.#content));
+    this.#content.clear();
+    this.#letReadersGo();
+    if (this.isStepping) this.#letUpstreamGo(ending);
+    const returned = this.#content.letSourceGo(() => this.#abortReason());
+    ending.awaitReturn(returned, () => this.place.abandon((read) => read.#closeFor(ending, [], this.#failure)));
+    this.#announceEnd(ending, callback);
+  }
+
+  /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
+  #letReadersGo(): void {
+    if (this.#isLeftNow && this.isStepping) return;
+    for (const { resolve, reject, reader } of this.#content.readers.drain()) {
+      reader.owner?.waits?.resumes();
+      if (this.#isTold) resolve(DONE);
+      else reject(this.#tell(reader));
+    }
+  }
+
+  /** A generator in the middle of a step cannot close what it reads, so that this is done for it. */
+  #letUpstreamGo(ending: Ending): void {
+    const { place } = this;
+    place.letGo((read, isAlone, possible) => {
+      const reads = read.#content.readers.take(({ reader }) => reader === possible || reader.owner === place);
+      if (isAlone && read.#content.readers.length === 0) read.#closeFor(ending, reads, this.#failure);
+      else failReads(ending, reads, this.#failure);
+    });
+  }
+
+  /** The one generator that reads this stage was closed. Its reads fail when this stage is released. */
+  #closeFor(reader: Ending, reads: Waiting<unknown>[], failure: Failure | undefined): void {
+    if (this.isClosed || this.isFinished) return;
+    // Who reads by listening for events is told by an 'error' event; who reads on by a loop finds the end.
+    this.#failure = failure ?? (this.#content.isReadAsStream ? new Failure(prematureClose()) : undefined);
+    this.#isTold = failure === undefined;
+    this.#isSilent = true;
+    this.#stage.destroy(this.#failure?.eventError);
+    const ending = this.#ending!;
+    reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
   #abortReason(): unknown {
@@ -151,36 +261,51 @@ export abstract class Lifecycle<T> extends DependencyNode {
 
   /** Settles when the generator, if it was opened, has cleaned up. */
   async cleaned(): Promise<void> {
-    const closing = this.#closing;
-    if (closing !== undefined) await new Promise<unknown>((resolve) => closing.whenCleaned(resolve));
+    const ending = this.#ending;
+    if (ending !== undefined) await new Promise<void>((resolve) => ending.whenCleaned(resolve));
   }
 
   /** An error is told when all that is idle has cleaned up, whether or not a step still runs; 'close' waits for that, too. */
-  #announceEnd(closing: Closing, callback: (error?: Error | null) => void): void {
+  #announceEnd(ending: Ending, callback: (error?: Error | null) => void): void {
     if (this.#failure === undefined) {
-      closing.whenCleaned((failure) => {
-        if (failure !== undefined && !this.#emitsErrors) this.pipeline.keep(failure);
+      ending.whenCleaned(() => {
+        const { failure } = ending;
+        if (failure?.isTold === false && !this.#emitsErrors) this.group.keep(failure);
         this.#announceClose(callback, failure);
       });
       return;
     }
     const { eventError } = this.#failure;
-    closing.whenReleased(() => {
-      process.nextTick(() => this.#emitsErrors && this.stage.emit('error', eventError));
-      closing.whenCleaned(() => this.#announceClose(callback));
+    ending.whenReleased(() => {
+      process.nextTick(() => this.#emitsErrors && this.#stage.emit('error', eventError));
+      ending.whenCleaned(() => this.#announceClose(callback));
     });
   }
 
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
-    this.pipeline.delete(this.handle);
-    if (failure !== undefined) this.meter?.fails(failure);
-    this.meter?.closes();
+    this.group.delete(this.handle);
+    const { meter } = this.#content;
+    if (failure !== undefined) meter?.fails(failure);
+    meter?.closes();
     callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
   }
 
   /** As for any stream, an error that nobody listens for ends the process, unless somebody was told or it came from elsewhere. */
   get #emitsErrors(): boolean {
-    return this.stage.listenerCount('error') > 0 || (this.isReadAsStream && !this.#isSilent);
+    return this.#stage.listenerCount('error') > 0 || (this.#content.isReadAsStream && !this.#isSilent);
+  }
+}
+
+/** Fails reads of a generator that was closed in the middle of a step. */
+function failReads(ending: Ending, reads: Waiting<unknown>[], failure: Failure | undefined): void {
+  if (reads.length === 0) return;
+  if (failure !== undefined) failure.isTold = true;
+  const made = failure === undefined ? prematureClose() : undefined;
+  ending.readFails(made);
+  const error = made ?? failure?.error;
+  for (const { reader, reject } of reads) {
+    reader.owner?.waits?.resumes();
+    reject(error);
   }
 }
 

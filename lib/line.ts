@@ -1,68 +1,47 @@
-/** The line between a source and those who read the stage. */
-import type { Meter } from './meter.ts';
+/** The line between a source and those who read the stage: answers that wait for a reader, and readers that wait for an answer. */
+import type { Failure } from './errors.ts';
 import { Queue } from './queue.ts';
+import type { Reader } from './reading.ts';
 
 /** The answer of an iterator. What a generator returns comes with the last one; loops do not look at it. */
 export type Result<T> = IteratorResult<T, undefined>;
 
 export const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
 
+/** What the source has answered. */
+export interface Answer<T> {
+  /** The source's own promise: to hand it on to a loop saves a promise for each value. */
+  readonly promise: Promise<Result<T>>;
+  /** What it has come to, for a stream, which takes values at once. `undefined` if the source has thrown. */
+  readonly result: Result<T> | undefined;
+  readonly failure: Failure | undefined;
+  behind: Answer<T> | undefined;
+}
+
 /** A consumer that waits in `next()`. */
-export interface Reader<T> {
+export interface Waiting<T> {
+  readonly reader: Reader;
   resolve(result: Result<T>): void;
   reject(error: unknown): void;
-  /** That of the generator which has asked, where somebody observes it. */
-  meter: Meter | undefined;
+  behind: Waiting<T> | undefined;
 }
 
-/** Makes promises without a closure for each: `captureReader` leaves the two ends of a new promise in `capturedReader`. */
-let capturedReader: Reader<any> | undefined;
-function captureReader(resolve: (result: any) => void, reject: (error: unknown) => void): void {
-  capturedReader = { resolve, reject, meter: undefined };
+/** Makes promises without a closure for each: `capture` makes a waiting consumer of the two ends of a new promise. */
+let waitingReader: Reader | undefined;
+let captured: Waiting<any> | undefined;
+function capture(resolve: (result: any) => void, reject: (error: unknown) => void): void {
+  captured = { reader: waitingReader!, resolve, reject, behind: undefined };
 }
 
-/**
- * Where answers of the source and readers meet, in the order of their arrival. Readers wait only while there are no
- * answers, and answers only while there are no readers, so that one queue holds either.
- */
 export class Line<T> {
-  readonly #queue: Queue<Promise<Result<T>> | Reader<T>> = new Queue();
-  #holdsReaders = false;
+  readonly answers: Queue<Answer<T>> = new Queue();
+  readonly readers: Queue<Waiting<T>> = new Queue();
 
-  get hasReaders(): boolean {
-    return this.#holdsReaders && this.#queue.length > 0;
-  }
-
-  get answerCount(): number {
-    return this.#holdsReaders ? 0 : this.#queue.length;
-  }
-
-  /** To be called when no reader waits. The source's own promises: to hand them on saves a promise for each value. */
-  addAnswer(answer: Promise<Result<T>>): void {
-    this.#holdsReaders = false;
-    this.#queue.push(answer);
-  }
-
-  takeAnswer(): Promise<Result<T>> | undefined {
-    return this.#holdsReaders ? undefined : (this.#queue.shift() as Promise<Result<T>> | undefined);
-  }
-
-  /** To be called when no answer waits. */
-  addReader(meter: Meter | undefined): Promise<Result<T>> {
-    const promise = new Promise<Result<T>>(captureReader);
-    this.#holdsReaders = true;
-    const reader = capturedReader!;
-    capturedReader = undefined;
-    if (meter !== undefined) reader.meter = meter;
-    this.#queue.push(reader);
+  wait(reader: Reader): Promise<Result<T>> {
+    waitingReader = reader;
+    const promise = new Promise<Result<T>>(capture);
+    this.readers.push(captured!);
+    captured = waitingReader = undefined;
     return promise;
-  }
-
-  takeReader(): Reader<T> | undefined {
-    return this.#holdsReaders ? (this.#queue.shift() as Reader<T> | undefined) : undefined;
-  }
-
-  clearAnswers(): void {
-    if (!this.#holdsReaders) this.#queue.clear();
   }
 }

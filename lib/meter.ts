@@ -6,6 +6,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { Readable } from 'node:stream';
 
 import type { Failure } from './errors.ts';
+import { apart } from './reading.ts';
 import type { StageMessage, StageState, StageStatistics } from './types.ts';
 
 const PREFIX = 'buffered-pipeline:stage:';
@@ -42,8 +43,8 @@ export function isTraced(): boolean {
 export class Meter {
   readonly #name: string;
   readonly #bufferSize: number;
-  /** The stage, where there are subscribers to be told of it. Statistics alone must not keep it alive. */
-  #stage: Readable | undefined;
+  /** The stage, where there are subscribers to be told of it. Neither these nor statistics keep it alive. */
+  #stage: WeakRef<Readable> | undefined;
   #state: StageState = 'unread';
   /** Milliseconds, and the time at which the state was entered. */
   #working = 0;
@@ -67,7 +68,7 @@ export class Meter {
 
   /** The stage is read for the first time, and its source is about to be called. Those who subscribe later are not told of it. */
   start(stage: Readable): void {
-    if (isTraced()) this.#stage = stage;
+    if (isTraced()) this.#stage = new WeakRef(stage);
     this.#publish('start');
     this.works();
   }
@@ -112,8 +113,10 @@ export class Meter {
       this.#hasYielded = false;
       this.#publish('yield');
     }
-    if (this.#produced - held === this.#taken) return;
-    this.#taken = this.#produced - held;
+    // A subscriber may have taken values itself.
+    const taken = this.#produced - this.#held;
+    if (taken <= this.#taken) return;
+    this.#taken = taken;
     this.#publish('handover');
   }
 
@@ -135,6 +138,10 @@ export class Meter {
   closes(): void {
     this.#publish('close');
     this.#stage = undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#state === 'ended';
   }
 
   statistics(): StageStatistics {
@@ -172,7 +179,38 @@ export class Meter {
 
   #publish(event: Event, error?: unknown): void {
     if (this.#stage === undefined || !channels[event].hasSubscribers) return;
-    const message: StageMessage = { stage: this.#stage, statistics: this.statistics() };
-    channels[event].publish(event === 'error' ? { ...message, error } : message);
+    const stage = this.#stage.deref();
+    if (stage === undefined) return;
+    const message: StageMessage = { stage, statistics: this.statistics() };
+    // What subscribers read, they do not read for the generator that may be on the stack.
+    apart(() => channels[event].publish(event === 'error' ? { ...message, error } : message));
+  }
+}
+
+/** How many stages that are over are still told of. A generator may make a stage for each of its values. */
+const MOST_ENDED = 1000;
+
+/** The meters of a pipeline: those of all stages that are not over, and of the last ones that are. */
+export class Meters {
+  #meters: Meter[] = [];
+  #nextSweep = 2 * MOST_ENDED;
+
+  add(label: string | number, bufferSize: number): Meter {
+    if (this.#meters.length >= this.#nextSweep) this.#sweep();
+    const meter = new Meter(label, bufferSize);
+    this.#meters.push(meter);
+    return meter;
+  }
+
+  statistics(): StageStatistics[] {
+    this.#sweep();
+    return this.#meters.map((meter) => meter.statistics());
+  }
+
+  /** In proportion to what is kept, at constant cost for each stage. */
+  #sweep(): void {
+    let surplus = this.#meters.filter((meter) => meter.isOver).length - MOST_ENDED;
+    if (surplus > 0) this.#meters = this.#meters.filter((meter) => !meter.isOver || surplus-- <= 0);
+    this.#nextSweep = 2 * Math.max(MOST_ENDED, this.#meters.length);
   }
 }

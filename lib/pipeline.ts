@@ -1,11 +1,11 @@
 /** A pipeline: the stages that share one fate, and the signal that can seal it. */
-import { abortError, Failure, outOfRange, statisticsOff, wrongType } from './errors.ts';
-import { type Handle, type Member, Members } from './members.ts';
-import { Meter } from './meter.ts';
-import { type Watch, watchOver } from './signal.ts';
+import { outOfRange, statisticsOff, wrongType } from './errors.ts';
+import { Group } from './group.ts';
+import { Meters } from './meter.ts';
+import { isSignal } from './signal.ts';
 import { checkSource } from './source.ts';
-import { BufferedStage, pumpOf } from './stage.ts';
-import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions, StageStatistics } from './types.ts';
+import { BufferedStage } from './stage.ts';
+import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
 
 const DEFAULT_BUFFER_SIZE = 1;
 
@@ -40,25 +40,29 @@ const DEFAULT_BUFFER_SIZE = 1;
 export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
   checkObject('options', options);
   const { signal, statistics = false } = options;
-  const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', statistics));
+  const group = new Group(checkSignal(signal));
+  const meters = checkBoolean('statistics', statistics) ? new Meters() : undefined;
+  let madeCount = 0;
   const buffer = <T>(source: Source<T>, stageOptions: StageOptions = {}): Stage<T> => {
     checkSource(source);
     checkObject('options', stageOptions);
     const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = stageOptions;
-    return new BufferedStage(pipeline, source, checkBufferSize(bufferSize), checkName(name)) as unknown as Stage<T>;
+    checkBufferSize(bufferSize);
+    madeCount++;
+    const label = checkName(name) ?? madeCount;
+    const meter = meters?.add(label, bufferSize);
+    return new BufferedStage({ group, source, label, meter }, bufferSize) as unknown as Stage<T>;
   };
-  buffer.statistics = () => pipeline.statistics();
-  buffer[Symbol.asyncDispose] = () => pipeline.dispose();
+  buffer.statistics = () => {
+    if (meters === undefined) throw statisticsOff();
+    return meters.statistics();
+  };
+  buffer[Symbol.asyncDispose] = () => group.dispose();
   return buffer;
 }
 
 function checkObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw wrongType('signal', 'an AbortSignal', signal);
 }
 
 function checkBoolean(name: string, value: unknown): boolean {
@@ -85,99 +89,7 @@ function checkBufferSize(bufferSize: unknown): number {
   return bufferSize;
 }
 
-/**
- * Stages are held weakly, so that one which is dropped half read can be collected while its pipeline lives. One that a
- * consumer waits for is held, by the signal too if there is one: nothing else may refer to a chain that is stuck, and
- * its consumer must still be let go.
- */
-export class Pipeline implements Member {
-  readonly #stages = new Members<Handle<BufferedStage<any>>>();
-  readonly #watch: Watch | undefined;
-  /** Of all stages, where statistics are wanted. */
-  readonly #meters: Meter[] | undefined;
-  #madeStages = 0;
-  #openStages = 0;
-  #isOver = false;
-  #failure: Failure | undefined;
-  /** The first that a clean-up threw when nobody waited for it any more. */
-  #untold: Failure | undefined;
-
-  constructor(signal: AbortSignal | undefined, hasStatistics: boolean) {
-    if (hasStatistics) this.#meters = [];
-    if (signal?.aborted) this.abort(signal);
-    else if (signal !== undefined) this.#watch = watchOver(signal);
-  }
-
-  /** Whether none of its stages is left. */
-  get isGone(): boolean {
-    return Array.from(this.#stages).every((stage) => stage.isGone);
-  }
-
-  /** The number of the next stage. */
-  nextNumber(): number {
-    return ++this.#madeStages;
-  }
-
-  /** A stage was made. It shares the fate also if that is sealed already. */
-  add(handle: Handle<BufferedStage<any>>): void {
-    this.#openStages++;
-    this.#stages.add(handle);
-    if (this.#isOver) cancel(handle, this.#failure);
-    else this.#watch?.add(this);
-  }
-
-  meter(label: string | number, bufferSize: number): Meter | undefined {
-    if (this.#meters === undefined) return undefined;
-    const meter = new Meter(label, bufferSize);
-    this.#meters.push(meter);
-    return meter;
-  }
-
-  statistics(): StageStatistics[] {
-    if (this.#meters === undefined) throw statisticsOff();
-    return this.#meters.map((meter) => meter.statistics());
-  }
-
-  /** A stage is destroyed; its clean-up may last. */
-  left(): void {
-    if (--this.#openStages === 0) this.#watch?.delete(this);
-  }
-
-  /** A stage has cleaned up. */
-  delete(handle: Handle<BufferedStage<any>>): void {
-    this.#stages.delete(handle);
-  }
-
-  /** A clean-up has failed; it may be that the consumer is told. */
-  keep(failure: Failure): void {
-    if (this.#untold === undefined || this.#untold.isTold) this.#untold = failure;
-  }
-
-  abort(signal: AbortSignal): void {
-    this.destroy(new Failure(abortError({ cause: signal.reason })));
-  }
-
-  /** Destroys all stages, those still to be made included. The first call says with which error. */
-  destroy(failure: Failure | undefined): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#failure = failure;
-    for (const handle of this.#stages) cancel(handle, failure);
-  }
-
-  async dispose(): Promise<void> {
-    this.destroy(undefined);
-    // By then, also a stage in whose destruction this is called has begun its clean-up.
-    await Promise.resolve();
-    const stages = Array.from(this.#stages, (handle) => handle.target).filter((stage) => stage !== undefined);
-    await Promise.all(stages.map((stage) => pumpOf(stage).cleaned()));
-    const failure = this.#untold;
-    if (failure === undefined || failure.isTold) return;
-    failure.isTold = true;
-    throw failure.error;
-  }
-}
-
-function cancel({ target }: Handle<BufferedStage<any>>, failure: Failure | undefined): void {
-  if (target !== undefined) pumpOf(target).cancel(failure);
+function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || isSignal(signal)) return signal;
+  throw wrongType('signal', 'an AbortSignal', signal);
 }

@@ -1,302 +1,321 @@
-/** The pump of a stage: takes values from the source and hands them to whoever reads the stage. */
+/** The pump of a stage: asks the source for values, and hands them to whoever reads the stage. */
+import type { Readable } from 'node:stream';
+
 import { Failure } from './errors.ts';
 import { Feed } from './feed.ts';
-import { Lifecycle } from './lifecycle.ts';
-import { DONE, Line, type Reader, type Result } from './line.ts';
+import type { Group } from './group.ts';
+import { type Content, Lifecycle } from './lifecycle.ts';
+import { type Answer, DONE, Line, type Result, type Waiting } from './line.ts';
 import { isTraced, Meter } from './meter.ts';
-import { cancelStream } from './source.ts';
-import type { BufferedStage, StageParts } from './stage.ts';
+import type { Queue } from './queue.ts';
+import { pushedLength } from './readable.ts';
+import { apart, isDeep, type Reader } from './reading.ts';
+import { closeUnread } from './source.ts';
 import { StreamSide } from './stream-side.ts';
 import type { Source } from './types.ts';
+
+/** What a stage leaves to its pump. */
+export interface PumpParts<T> {
+  readonly stage: Readable;
+  readonly group: Group;
+  readonly source: Source<T>;
+  /** The name of the stage, or its number where it has none. */
+  readonly label: string | number;
+  readonly meter: Meter | undefined;
+}
 
 /**
  * The states of a pump, in their order; a stage can be destroyed in each:
  *
- * - *unread*: there is no iterator. Nothing has run.
+ * - *unread*: there is no feed. Nothing has run.
  * - *open*: the source is asked whenever there is room and no step is under way.
  * - *over*: the source has ended or thrown; this last answer waits in line behind the values.
- * - *finished*: the end has been handed over. An error that is handed over closes the pump instead.
- * - *closed*: the stage was destroyed. The first read fails, unless the consumer has left or knows already.
  *
- * What always holds: at most `bufferSize` values wait for a reader, and a step is under way only if there is room for
- * what it yields. Values wait in the line, or, once the stage is read as a stream, in Node's buffer.
+ * What always holds: at most `bufferSize` values wait for a reader, in the line and in Node's buffer, and a step is under
+ * way only if there is room for what it yields.
  */
-export class Pump<T> extends Lifecycle<T> {
+export class Pump<T> implements Content<T> {
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
   isStepping = false;
   isOver = false;
+  /** There is one only where somebody observes. */
+  meter: Meter | undefined;
+  readonly lifecycle: Lifecycle<T>;
 
-  readonly #source: Source<T>;
+  readonly #stage: Readable;
   readonly #bufferSize: number;
   readonly #label: string | number;
   readonly #line: Line<T> = new Line();
   /** Made when the stage is first read as a stream. */
   #stream: StreamSide<T> | undefined;
+  /** Whether there has been a `'data'` listener. */
+  #isWatched = false;
 
+  #source: Source<T>;
   /** The source once it is opened. */
   #feed: Feed<T> | undefined;
-  /** The generator that has opened it, if it was one. */
-  #opener: Pump<any> | undefined;
   #step: Promise<Result<T>> | undefined;
-  /** What the source threw. */
-  #thrown: Failure | undefined;
+  /** That of the text which the values are to be decoded to. */
+  #encoding: BufferEncoding | undefined;
 
-  constructor(stage: BufferedStage<T>, parts: StageParts<T>) {
-    super(stage, parts.pipeline, parts.handle, parts.meter);
-    this.#source = parts.source;
+  constructor({ stage, group, source, label, meter }: PumpParts<T>) {
+    this.#stage = stage;
+    this.#source = source;
     this.#bufferSize = stage.readableHighWaterMark;
-    this.#label = parts.label;
+    this.#label = label;
+    this.meter = meter;
+    this.lifecycle = new Lifecycle(stage, this, group);
   }
 
-  /** How many values wait that are not in Node's buffer yet. The last answer, which none follows, is no value. */
+  get readers(): Queue<Waiting<T>> {
+    return this.#line.readers;
+  }
+
+  get isReadAsStream(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  /** How many values wait that are not in Node's buffer. The last answer, which none follows, is no value. */
   get heldLength(): number {
-    const answers = this.#line.answerCount + (this.#stream?.isArriving ? 1 : 0);
-    return this.isOver && answers > 0 ? answers - 1 : answers;
+    const { length } = this.#line.answers;
+    return this.isOver && length > 0 ? length - 1 : length;
   }
 
-  // Handing over
+  // Loops
 
   /** The next value for a loop. */
-  next(): Promise<Result<T>> {
-    this.meetReader();
+  next(reader: Reader): Promise<Result<T>> {
+    reader.asks();
     this.loopDidRead = true;
-    if (this.isClosed) return this.afterClose();
-    if (this.#stream?.hasValues) return Promise.resolve({ done: false, value: this.stage.read() as T });
-    if (this.#stream?.isArriving) return this.#nextAfterArrival(this.#stream);
-    const answer = this.#line.takeAnswer();
-    if (answer !== undefined) {
-      // Before whoever is told of it may destroy the stage.
-      const isLast = this.isOver && this.#line.answerCount === 0;
-      this.measureHeld();
-      if (isLast) this.#lastAnswerTaken();
-      else this.#askInContext();
-      return answer;
+    if (this.lifecycle.isClosed) return this.lifecycle.answerClosed(reader);
+    const stream = this.#stream;
+    if (stream !== undefined) {
+      if (this.#stage.readableFlowing) this.#takeOver(stream);
+      if (stream.hasValues) return this.#takePushed();
     }
-    return this.isFinished ? this.#ended() : this.#wait();
+    const answer = this.#line.readers.length > 0 ? undefined : this.#line.answers.shift();
+    if (answer !== undefined) return this.#take(answer, reader);
+    return this.isOver ? this.#endBehindStream() : this.#wait(reader);
   }
 
-  /** What was read as a stream, and to its end by a loop, has not been asked by anybody whether that was all. */
-  #ended(): Promise<Result<T>> {
-    this.stage.read();
+  leave(reader: Reader, value: unknown): Promise<Result<T>> {
+    return this.lifecycle.leave(reader, value);
+  }
+
+  #take(answer: Answer<T>, reader: Reader): Promise<Result<T>> {
+    const { result, failure } = answer;
+    this.measure();
+    if (failure !== undefined) this.lifecycle.fail(failure, reader);
+    else if (result!.done) this.lifecycle.end();
+    else {
+      if (this.#isWatched) this.#showToListeners(result!);
+      this.#askInContext();
+    }
+    return answer.promise;
+  }
+
+  /** Node's buffer comes before the line. */
+  #takePushed(): Promise<Result<T>> {
+    const value = this.#stage.read() as T;
+    return Promise.resolve({ done: false, value });
+  }
+
+  /** The end was pushed, but nobody has looked behind the last value. */
+  #endBehindStream(): Promise<Result<T>> {
+    this.lifecycle.end();
     return Promise.resolve(DONE);
   }
 
-  #nextAfterArrival(stream: StreamSide<T>): Promise<Result<T>> {
-    return new Promise((resolve) => {
-      stream.onArrival.push(() => resolve(this.next()));
-    });
+  #takeOver(stream: StreamSide<T>): void {
+    stream.isBesideLoop = true;
+    stream.isWaiting = false;
   }
 
-  #wait(): Promise<Result<T>> {
-    this.handle.hold(this.stage);
-    const meter = this.reader?.meter;
-    const promise = this.#line.addReader(meter);
-    meter?.starves();
+  #wait(reader: Reader): Promise<Result<T>> {
+    const { handle } = this.lifecycle;
+    handle.hold(this.lifecycle);
+    const promise = this.#line.wait(reader);
+    reader.owner?.waits?.starves();
     if (!this.isStepping) this.#askInContext();
     return promise;
   }
 
-  /** Node's buffer has room for a value. */
-  readAsStream(): void {
-    this.meetReader();
-    const stream = this.openStream();
-    // Node asks behind the last value, too.
-    if (stream.isEnding) return;
-    this.supply(stream);
-    this.#askInContext();
+  /** Somebody listens to `'data'`: loops show what they take. */
+  watch(): void {
+    this.#isWatched = true;
   }
 
-  /** Whether a loop waited for a value and has taken this one. */
-  giveBack(value: T): boolean {
-    const reader = this.#takeReader();
-    reader?.resolve({ done: false, value });
-    return reader !== undefined;
+  #showToListeners(result: Result<T>): void {
+    if (result.done || this.#stage.listenerCount('data') === 0) return;
+    try {
+      apart(() => this.#stage.emit('data', result.value));
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
+
+  // The stream side
 
   /** From now on, values may wait in Node's buffer. */
   openStream(): StreamSide<T> {
-    return (this.#stream ??= new StreamSide(this.stage, this));
+    return (this.#stream ??= new StreamSide(this.#stage, this.#line, this.lifecycle.place, this.lifecycle));
   }
 
-  /** The stream takes what a loop has left in line, or waits for what comes next. */
-  supply(stream: StreamSide<T>): void {
-    if (stream.isArriving) return;
-    const answer = this.#line.takeAnswer();
-    if (answer === undefined) {
-      stream.isWaiting = true;
-      this.handle.hold(this.stage);
-      return;
-    }
-    // Nothing overtakes it: Node does not ask again before it has been pushed, and loops wait.
-    stream.isArriving = true;
-    void answer.then(
-      (result) => this.#arrived(stream, () => stream.push(result)),
-      (error: unknown) => this.#arrived(stream, () => stream.fail(new Failure(error))),
-    );
+  /** Somebody is about to read the stage as a stream. */
+  meetStreamReader(): void {
+    this.openStream().reader.asks();
   }
 
-  #arrived(stream: StreamSide<T>, take: () => void): void {
-    const loops = stream.onArrival;
-    stream.isArriving = false;
-    stream.onArrival = [];
-    if (!this.isClosed) take();
-    for (const readOn of loops) readOn();
-    this.measureHeld();
+  /** Node's buffer has room for a value. */
+  readAsStream(): void {
+    const stream = this.openStream();
+    stream.reader.asks();
+    if (stream.isBesideLoop || this.lifecycle.isClosed) return;
+    stream.isWaiting = true;
+    stream.drain();
+    if (stream.isWaiting && !this.isOver) this.lifecycle.handle.hold(this.lifecycle);
     this.#askInContext();
   }
 
   /** A value may have left Node's buffer. */
   afterStreamRead(): void {
-    this.#stream?.afterRead();
-    this.measureHeld();
+    this.#stream?.drain();
+    this.measure();
+    this.#askInContext();
   }
 
-  finish(): void {
-    this.isFinished = true;
-    this.#endReaders();
+  /** Whether a loop waited for a value and has taken this one. */
+  giveBack(value: T): boolean {
+    const waiting = this.#line.readers.shift();
+    waiting?.reader.owner?.waits?.resumes();
+    waiting?.resolve({ done: false, value });
+    return waiting !== undefined;
   }
 
-  /** All that still wait get the end. */
-  #endReaders(): void {
-    for (let reader = this.#takeReader(); reader !== undefined; reader = this.#takeReader()) reader.resolve(DONE);
-  }
-
-  /** A loop has the source's end or error. */
-  #lastAnswerTaken(): void {
-    if (this.#thrown !== undefined) {
-      this.failTold(this.#thrown);
-    } else {
-      this.finish();
-      // Ends the stage itself, which has nothing in its buffer: 'end' and 'close' follow.
-      this.stage.push(null);
-      this.stage.read();
-    }
+  /** From now on, values that are bytes become text. */
+  decode(encoding: BufferEncoding): void {
+    this.#encoding = encoding;
+    this.#feed?.decode(encoding);
   }
 
   // Asking the source
 
-  /** The generator whose first read has opened the source has the same async context, whenever it asks. */
+  /** A source sees one async context for its whole life: that of the first read. */
   #askInContext(): void {
-    if (this.#feed === undefined || (this.isAskedInside && this.reader === this.#opener)) this.#ask();
+    if (this.isStepping || this.isOver) return;
+    if (this.#feed === undefined) this.#ask();
     else this.#feed.run(this.#ask, this);
   }
 
   #ask(): void {
-    if (!this.isStepping && !this.isOver && !this.isClosed && this.#hasRoom()) this.#takeStep();
+    const { isClosed, isLeft } = this.lifecycle;
+    if (!this.isStepping && !this.isOver && !isClosed && !isLeft && this.#hasRoom()) this.#takeStep();
   }
 
   #takeStep(): void {
-    if (this.isDeep) return this.#askLater();
-    const outer = this.enterSource();
+    if (isDeep()) return queueMicrotask(() => this.#ask());
+    const { place } = this.lifecycle;
+    const outer = place.enter();
+    this.isStepping = true;
     try {
       const feed = this.#feed ?? this.#openFeed();
       this.meter?.works();
       // A source function, or whoever is told of its work, may have destroyed the stage.
-      if (this.isClosed) return;
-      this.isStepping = true;
-      this.#step = feed.next();
+      if (this.lifecycle.isClosed) this.isStepping = false;
+      else this.#step = feed.next();
     } finally {
-      this.leaveSource(outer);
+      place.leave(outer);
     }
   }
 
-  #askLater(): void {
-    queueMicrotask(() => this.#ask());
-  }
-
   #hasRoom(): boolean {
-    if (this.#line.hasReaders) return true;
-    if (this.#stream !== undefined) return this.#stream.isWaiting && !this.#stream.isEnding;
-    return this.#line.answerCount < this.#bufferSize;
+    if (this.#line.readers.length > 0) return true;
+    const pushed = this.#stream === undefined ? 0 : pushedLength(this.#stage);
+    return this.#line.answers.length + pushed < this.#bufferSize;
   }
 
   #openFeed(): Feed<T> {
-    this.#feed = new Feed(
+    const feed = new Feed(
       this.#source,
       (result) => this.#answered(result),
       (error) => this.#threw(error),
     );
-    if (this.isAskedInside) this.#opener = this.reader;
+    this.#feed = feed;
+    const { place } = this.lifecycle;
+    place.start();
     if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize);
-    this.meter?.start(this.stage);
-    if (!this.isClosed) this.#callSource(this.#feed);
-    return this.#feed;
+    place.waits = this.meter;
+    this.meter?.start(this.#stage);
+    if (!this.lifecycle.isClosed) this.#callSource(feed);
+    return feed;
   }
 
   #callSource(feed: Feed<T>): void {
     feed.open();
+    if (this.#encoding !== undefined) feed.decode(this.#encoding);
     // A function that destroys its own stage may still return a stream. Nobody is left to be told how closing that goes.
-    if (this.isClosed) feed.return()?.catch(() => {});
+    if (this.lifecycle.isClosed) feed.return()?.catch(() => {});
   }
 
   #answered(result: Result<T>): void {
     const step = this.#stepDone();
-    if (this.isClosed) return;
+    if (this.lifecycle.isClosed) return this.lifecycle.answeredLate(result);
     if (result.done) {
       this.isOver = true;
-      this.forgetUpstream();
+      this.lifecycle.place.end();
       this.meter?.ends();
     } else {
       this.meter?.yields();
     }
     // Whoever was told may have destroyed the stage.
-    if (this.isClosed) return;
-    const reader = this.#line.takeReader();
-    if (reader !== undefined) this.#handOver(result, reader);
-    else this.#keep(result, step);
+    if (this.lifecycle.isClosed) return;
+    const waiting = this.#line.answers.length > 0 ? undefined : this.#line.readers.shift();
+    if (waiting !== undefined) this.#handOver(result, waiting);
+    else this.#keep({ promise: step, result, failure: undefined, behind: undefined });
   }
 
   /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
-  #handOver(result: Result<T>, reader: Reader<T>): void {
-    this.measureHeld();
-    if (!this.isOver && !this.isClosed) this.#takeStep();
-    reader.meter?.resumes();
-    reader.resolve(result);
-    if (this.isOver) this.#lastAnswerTaken();
+  #handOver(result: Result<T>, { reader, resolve }: Waiting<T>): void {
+    const { handle } = this.lifecycle;
+    if (this.#line.readers.length === 0) handle.release();
+    this.measure();
+    this.#ask();
+    reader.owner?.waits?.resumes();
+    if (this.#isWatched) this.#showToListeners(result);
+    resolve(result);
+    if (this.isOver) this.lifecycle.end();
+    else if (this.lifecycle.isLeft && !this.lifecycle.isClosed) this.lifecycle.leaveNow();
   }
 
-  #keep(result: Result<T>, step: Promise<Result<T>>): void {
-    if (this.#stream?.isWaiting) {
-      this.#stream.push(result);
-      if (!this.#stream.isWaiting) this.handle.release();
-    } else {
-      this.#hold(step);
-    }
-    this.measureHeld();
+  /** Nobody waits for it, unless the stage is read as a stream. */
+  #keep(answer: Answer<T>): void {
+    this.#line.answers.push(answer);
+    this.#stream?.drain();
+    if (this.isOver || !this.#stream?.isWaiting) this.lifecycle.handle.release();
+    this.measure();
     this.#ask();
-    if (!this.isStepping) this.meter?.blocks();
+    if (!this.isStepping && !this.isOver) this.meter?.blocks();
   }
 
   #threw(error: unknown): void {
     const step = this.#stepDone();
-    // Too late to be of interest: the stage was destroyed while this step, ahead of its reader, was under way.
-    if (this.isClosed) return;
+    if (this.lifecycle.isClosed) return this.lifecycle.threwLate(error);
     this.isOver = true;
-    this.#thrown = new Failure(error);
-    this.meter?.fails(this.#thrown);
-    this.cancelUpstream(this.#thrown);
-    const reader = this.#takeReader();
-    if (reader !== undefined) {
-      reader.reject(error);
-      this.#lastAnswerTaken();
-    } else if (this.#stream?.isWaiting) {
-      this.#stream.fail(this.#thrown);
-      this.handle.release();
-    } else {
-      this.#hold(step);
+    const failure = new Failure(error);
+    this.meter?.fails(failure);
+    this.lifecycle.place.abandon((read) => read.cancel(failure));
+    if (this.lifecycle.isClosed) return;
+    const waiting = this.#line.answers.length > 0 ? undefined : this.#line.readers.shift();
+    if (waiting === undefined) {
+      this.#keep({ promise: step, result: undefined, failure, behind: undefined });
+      return;
     }
-  }
-
-  #takeReader(): Reader<T> | undefined {
-    const reader = this.#line.takeReader();
-    reader?.meter?.resumes();
-    return reader;
-  }
-
-  protected measureHeld(): void {
-    if (this.meter === undefined || this.isClosed) return;
-    this.meter.holds(this.stage.readableLength + (this.#stream?.holdsNull ? 1 : 0));
+    waiting.reader.owner?.waits?.resumes();
+    waiting.reject(error);
+    this.lifecycle.fail(failure, waiting.reader);
   }
 
   /** Forgets the promise of the step, and so its value. */
@@ -307,41 +326,21 @@ export class Pump<T> extends Lifecycle<T> {
     return step;
   }
 
-  #hold(step: Promise<Result<T>>): void {
-    this.#line.addAnswer(step);
-    this.handle.release();
-  }
-
   // Letting go
 
-  protected get isReadAsStream(): boolean {
-    return this.#stream !== undefined;
+  /** Tells the meter how many values wait. */
+  measure(): void {
+    if (this.meter === undefined || this.lifecycle.isClosed) return;
+    this.meter.holds(this.#stage.readableLength + (this.#stream?.holdsNull ? 1 : 0));
   }
 
-  /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
-  protected letConsumersGo(): void {
-    this.#line.clearAnswers();
-    const first = this.#takeReader();
-    if (first === undefined) return;
-    if (this.isTold) first.resolve(DONE);
-    else first.reject(this.tell());
-    this.#endReaders();
+  clear(): void {
+    this.#line.answers.drain();
   }
 
-  protected letSourceGo(reason: () => unknown): Promise<unknown> | undefined {
+  letSourceGo(reason: () => unknown): Promise<unknown> | undefined {
     this.#feed?.abort(reason);
     if (this.isOver) return undefined;
-    if (this.#feed !== undefined) return this.#feed.run(this.#returnSource, this);
-    cancelStream(this.#source);
-    return undefined;
-  }
-
-  #returnSource(): Promise<unknown> | undefined {
-    const outer = this.enterSource();
-    try {
-      return this.#feed!.return();
-    } finally {
-      this.leaveSource(outer);
-    }
+    return this.#feed === undefined ? closeUnread(this.#source) : this.#feed.run(this.#feed.return, this.#feed);
   }
 }

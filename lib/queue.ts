@@ -1,38 +1,51 @@
-/**
- * First in, first out, on a ring that doubles when it is full: `push` and `shift` move no other item, and what has been
- * taken is not kept alive.
- */
-export class Queue<T extends object> {
+/** First in, first out. The items carry the links themselves: no list is allocated, none grows, and what was taken is not kept alive. */
+
+export interface Queued<T> {
+  /** The item behind this one. */
+  behind: T | undefined;
+}
+
+export class Queue<T extends Queued<T>> {
   length = 0;
-  #head = 0;
-  /** As many as a power of two. */
-  #items: (T | undefined)[] = [undefined, undefined];
+  first: T | undefined;
+  #last: T | undefined;
 
   push(item: T): void {
-    if (this.length === this.#items.length) this.#grow();
-    this.#items[(this.#head + this.length) & (this.#items.length - 1)] = item;
+    if (this.#last === undefined) this.first = item;
+    else this.#last.behind = item;
+    this.#last = item;
     this.length++;
   }
 
   shift(): T | undefined {
-    if (this.length === 0) return undefined;
-    const item = this.#items[this.#head];
-    this.#items[this.#head] = undefined;
-    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    const item = this.first;
+    if (item === undefined) return undefined;
+    this.first = item.behind;
+    if (this.first === undefined) this.#last = undefined;
+    // An old item that refers to a young one would keep it through minor collections.
+    item.behind = undefined;
     this.length--;
     return item;
   }
 
-  clear(): void {
-    while (this.length > 0) this.shift();
+  /** Takes out all items. */
+  drain(): T[] {
+    return this.take(() => true);
   }
 
-  #grow(): void {
-    const grown: (T | undefined)[] = Array.from({ length: 2 * this.length });
-    for (let index = 0; index < this.length; index++) {
-      grown[index] = this.#items[(this.#head + index) & (this.length - 1)];
+  /** Takes out those items for which `isTaken` is true. */
+  take(isTaken: (item: T) => boolean): T[] {
+    const taken: T[] = [];
+    for (let left = this.length; left > 0; left--) {
+      const item = this.shift()!;
+      if (isTaken(item)) taken.push(item);
+      else this.push(item);
     }
-    this.#items = grown;
-    this.#head = 0;
+    return taken;
+  }
+
+  some(test: (item: T) => boolean): boolean {
+    for (let item = this.first; item !== undefined; item = item.behind) if (test(item)) return true;
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-/** Node's own state getters, for the stage, which overrides them: its values wait in Node's buffer or in the pump. */
+/** Node's own state getters, for the stage, which overrides them: its values wait in Node's buffer or in the line. */
 import { Readable } from 'node:stream';
 
 function getter<Name extends keyof Readable>(name: Name): (stream: Readable) => Readable[Name] {
@@ -11,3 +11,9 @@ export const pushedLength: (stream: Readable) => number = getter('readableLength
 
 /** Whether a value has left Node's buffer. */
 export const streamDidRead: (stream: Readable) => boolean = getter('readableDidRead');
+
+/** Whether Node has emitted 'end'. */
+export const streamHasEnded: (stream: Readable) => boolean = getter('readableEnded');
+
+/** Whether Node takes the stream for destroyed, or failed, before its end. */
+export const streamWasAborted: (stream: Readable) => boolean = getter('readableAborted');

@@ -1,13 +1,14 @@
 /**
  * Makes one kind of iterator of everything that can be the source of a stage.
  *
- * The pump relies on what a native async generator does: nothing throws synchronously, every `next()` answers with a
- * native promise of a result that is not used again, `return()` exists, and behind a step under way it waits its turn.
+ * The pump relies on this: nothing throws synchronously, every `next()` answers with a native promise of a result that is
+ * not used again, and `return()` exists. It calls `return()` at once also while a `next()` is under way: a native async
+ * generator queues that, and most other iterators can be closed while they wait.
  */
 import type { ReadableStream, ReadableStreamDefaultReader } from 'node:stream/web';
 
-import { wrongType } from './errors.ts';
-import { StageIterator } from './iterator.ts';
+import { wrongResult, wrongType } from './errors.ts';
+import { isStageIterator } from './iterator.ts';
 import type { Source, SourceContext, SourceIterable } from './types.ts';
 
 const SOURCE_RULE = 'an async iterable, an iterable, or a function of { signal } that returns one';
@@ -28,19 +29,31 @@ export function checkSource(source: unknown): void {
 
 /** The iterable itself, or what the function returns. */
 export function resolveSource<T>(source: Source<T>, context: () => SourceContext): SourceIterable<T> {
-  if (typeof source !== 'function') return source;
+  if (typeof source !== 'function' || isIterable(source)) return source as SourceIterable<T>;
   const iterable: unknown = source(context());
   if (!isIterable(iterable)) throw wrongType('source({ signal })', RETURNED_RULE, iterable);
   return iterable as SourceIterable<T>;
 }
 
-/** Opens the iterable: generators and stages already are as the pump needs it, all others read through a generator. */
+/** Opens the iterable. The iterators of async generators and stages already are as the pump needs them. */
 export function iterate<T>(iterable: SourceIterable<T>): SourceIterator<T> {
+  if (!hasMethod(iterable, Symbol.asyncIterator)) return iterateOther(iterable);
   if (isWebStream<T>(iterable)) return new WebStreamIterator(iterable.getReader());
-  if (!hasMethod(iterable, Symbol.asyncIterator)) return relay(iterable);
-  const iterator = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]();
-  if (isGenerator(iterator) || iterator instanceof StageIterator) return iterator;
-  return relay({ [Symbol.asyncIterator]: () => iterator });
+  const iterator: unknown = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]();
+  if (!isObject(iterator)) throw wrongResult('[Symbol.asyncIterator]()', 'an iterator', iterator);
+  return adapt(iterator as AsyncIterator<T>);
+}
+
+function adapt<T>(iterator: AsyncIterator<T>): SourceIterator<T> {
+  return isGenerator(iterator) || isStageIterator(iterator) ? iterator : new ForeignIterator(iterator);
+}
+
+function iterateOther<T>(iterable: SourceIterable<T>): SourceIterator<T> {
+  // Web streams have not been async iterable for long.
+  if (isWebStream<T>(iterable)) return new WebStreamIterator(iterable.getReader());
+  const iterator: unknown = (iterable as Iterable<T>)[Symbol.iterator]();
+  if (!isObject(iterator)) throw wrongResult('[Symbol.iterator]()', 'an iterator', iterator);
+  return new SyncIterator(iterator as Iterator<T>);
 }
 
 /** An iterator that fails with what was thrown before there was one. */
@@ -50,20 +63,85 @@ export function failing(error: unknown): SourceIterator<never> {
   })();
 }
 
-/** Ends a Node or web stream: `return()` would wait for a read under way. A web stream that is being read ends by its reader. */
-export function cancelStream(source: unknown): void {
+/** Ends a Node or web stream at once. A web stream that is being read ends by its reader. */
+export function endStream(source: unknown): void {
   if (isNodeStream(source)) source.destroy();
   else if (isWebStream(source) && !source.locked) ignoreRejection(source.cancel());
 }
 
-/** `yield*` takes whatever `for await` takes, with the same checks, and hands on results as they are. */
-async function* relay<T>(iterable: SourceIterable<T>): AsyncGenerator<T, unknown> {
-  return yield* iterable as AsyncIterable<T, unknown>;
+/** Closes a source that was not read: a stream, or an iterator, which may have been started by somebody else. */
+export function closeUnread(source: unknown): Promise<unknown> | undefined {
+  if (isStage(source) && source.readableDidRead) return undefined;
+  try {
+    endStream(source);
+    if (isNodeStream(source) || !hasMethod(source, 'next') || !hasMethod(source, 'return')) return undefined;
+    return Promise.resolve(source.return(undefined));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** An iterator written by hand, or of a library. `for await` checks the same. */
+class ForeignIterator<T> implements SourceIterator<T> {
+  readonly #iterator: AsyncIterator<T>;
+  readonly #next: AsyncIterator<T>['next'];
+
+  constructor(iterator: AsyncIterator<T>) {
+    this.#iterator = iterator;
+    this.#next = iterator.next;
+  }
+
+  async next(): Promise<IteratorResult<T, unknown>> {
+    return checkedResult('next()', await this.#next.call(this.#iterator));
+  }
+
+  async return(): Promise<IteratorResult<T, unknown>> {
+    const method = this.#iterator.return;
+    if (method === undefined || method === null) return { done: true, value: undefined };
+    return checkedResult('return()', await method.call(this.#iterator));
+  }
+}
+
+/** A sync iterator, the values of which are awaited. One that yields a rejected promise is closed, as by newer engines. */
+class SyncIterator<T> implements SourceIterator<T> {
+  readonly #iterator: Iterator<T | PromiseLike<T>>;
+  readonly #next: Iterator<T | PromiseLike<T>>['next'];
+
+  constructor(iterator: Iterator<T | PromiseLike<T>>) {
+    this.#iterator = iterator;
+    this.#next = iterator.next;
+  }
+
+  async next(): Promise<IteratorResult<T, unknown>> {
+    const result = checkedResult<T | PromiseLike<T>>('next()', this.#next.call(this.#iterator));
+    if (result.done) return { done: true, value: await result.value };
+    try {
+      return { done: false, value: await result.value };
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<T, unknown>> {
+    const method = this.#iterator.return;
+    if (method === undefined || method === null) return { done: true, value: undefined };
+    const { value } = checkedResult('return()', method.call(this.#iterator));
+    return { done: true, value: await value };
+  }
+
+  /** The error that it is closed for comes first. */
+  #close(): void {
+    try {
+      this.#iterator.return?.();
+    } catch {}
+  }
 }
 
 /** A web stream's own iterator would have `return()` wait for a read under way; its reader cancels at once. */
 class WebStreamIterator<T> implements SourceIterator<T> {
   readonly #reader: ReadableStreamDefaultReader<T>;
+  #isReleased = false;
 
   constructor(reader: ReadableStreamDefaultReader<T>) {
     this.#reader = reader;
@@ -74,19 +152,39 @@ class WebStreamIterator<T> implements SourceIterator<T> {
       const { done, value } = await this.#reader.read();
       if (!done) return { done, value };
     } catch (error) {
-      this.#reader.releaseLock();
+      this.#release();
       throw error;
     }
-    this.#reader.releaseLock();
+    this.#release();
     return { done: true, value: undefined };
   }
 
   async return(): Promise<IteratorResult<T, unknown>> {
-    const cancelled = this.#reader.cancel();
-    this.#reader.releaseLock();
-    await cancelled;
+    // It may have ended or failed in this turn, which the pump does not know yet.
+    if (!this.#isReleased) {
+      const cancelled = this.#reader.cancel();
+      this.#release();
+      await cancelled;
+    }
     return { done: true, value: undefined };
   }
+
+  #release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#reader.releaseLock();
+  }
+}
+
+/** What an iterator answers, if it is an object as `for await` demands. The original is not used again. */
+function checkedResult<T>(method: string, result: unknown): IteratorResult<T, unknown> {
+  if (!isObject(result)) throw wrongResult(method, 'an object', result);
+  const { done, value } = result as IteratorResult<T, unknown>;
+  return done ? { done: true, value } : { done: false, value };
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 function isIterable(value: unknown): boolean {
@@ -97,6 +195,12 @@ function isGenerator(value: AsyncIterator<unknown>): value is AsyncGenerator<nev
   return value.next === GeneratorPrototype.next && value.return === GeneratorPrototype.return;
 }
 
+function isStage(value: unknown): value is { readableDidRead: boolean } {
+  if (!isNodeStream(value) || !hasMethod(value, Symbol.asyncIterator)) return false;
+  // Nothing runs: Node's own iterators, too, begin with the first `next()`.
+  return isStageIterator((value as unknown as AsyncIterable<unknown>)[Symbol.asyncIterator]());
+}
+
 function isNodeStream(value: unknown): value is { destroy(): unknown } {
   return hasMethod(value, 'pipe') && hasMethod(value, 'destroy');
 }
@@ -105,8 +209,17 @@ function isWebStream<T>(value: unknown): value is ReadableStream<T> {
   return hasMethod(value, 'getReader') && hasMethod(value, 'cancel');
 }
 
-function hasMethod(value: unknown, name: PropertyKey): boolean {
-  return typeof (value as Record<PropertyKey, unknown> | null | undefined)?.[name] === 'function';
+/** A strict Proxy throws for what it does not have. */
+function hasMethod<Name extends PropertyKey>(
+  value: unknown,
+  name: Name,
+): value is Record<Name, (...args: unknown[]) => unknown> {
+  if (!isObject(value) && typeof value !== 'string') return false;
+  try {
+    return typeof (value as unknown as Record<PropertyKey, unknown>)[name] === 'function';
+  } catch {
+    return false;
+  }
 }
 
 /** The consumer has gone or has an error already: whether a foreign stream could be cancelled changes nothing for it. */

@@ -1,61 +1,69 @@
-/** What a pump does for a stage that is read as a stream: values go through Node's own buffer. */
+/** The reader that Node is, for a stage that is read as a stream: values go through Node's own buffer. */
 import type { Readable } from 'node:stream';
 
 import { Failure, nullValue } from './errors.ts';
-import type { Result } from './line.ts';
+import type { Answer, Line } from './line.ts';
 import { pushedLength } from './readable.ts';
+import { type Place, Reader, type ReadingStage } from './reading.ts';
 
-/** What the stream side needs of the pump. */
-export interface Outflow<T> {
-  /** Node's buffer has room. */
-  supply(stream: StreamSide<T>): void;
-  /** The end has been pushed. */
-  finish(): void;
-  /** The error is next: there is nothing left in front of it. */
-  failNow(failure: Failure): void;
+/** What the stream side tells the stage. */
+export interface Outflow {
+  readonly isClosed: boolean;
+  /** The error is next for the stream: there is nothing left in front of it. */
+  failStream(failure: Failure, reader: Reader): void;
 }
 
 export class StreamSide<T> {
-  readonly #stage: Readable;
-  readonly #outflow: Outflow<T>;
-  /**
-   * The end or error in line behind values in Node's buffer. `destroy()` would throw those away, and a stream that is
-   * destroyed behind a pushed end passes for complete with `stream.pipeline`.
-   */
-  #last: (() => void) | undefined;
-  /** Whether Node has asked for a value, which is on its way. */
+  readonly reader: Reader;
+  /** Whether Node has asked for a value. */
   isWaiting = false;
-  /** Whether an answer that was in line for a loop is on its way into Node's buffer. */
-  isArriving = false;
-  /** Loops that wait for that. */
-  onArrival: (() => void)[] = [];
+  /**
+   * Whether a loop has asked for a value while data flows. From then on the loop takes the values, and `'data'`
+   * listeners see them pass, as they do with a loop over any Readable.
+   */
+  isBesideLoop = false;
   /** Whether the next value is a `null`, which gets no further. */
   holdsNull = false;
 
-  constructor(stage: Readable, outflow: Outflow<T>) {
+  readonly #stage: Readable;
+  readonly #line: Line<T>;
+  readonly #outflow: Outflow;
+
+  constructor(stage: Readable, line: Line<T>, place: Place<ReadingStage>, outflow: Outflow) {
     this.#stage = stage;
+    this.#line = line;
     this.#outflow = outflow;
+    this.reader = new Reader(place);
   }
 
   get hasValues(): boolean {
     return pushedLength(this.#stage) > 0;
   }
 
-  /** Whether nothing is to follow what has been pushed. */
-  get isEnding(): boolean {
-    return this.#last !== undefined;
+  /** Pushes what is in line, as long as Node waits and nobody else does. */
+  drain(): void {
+    while (this.isWaiting && !this.#outflow.isClosed && this.#line.readers.length === 0) {
+      const answer = this.#line.answers.first;
+      if (answer === undefined) return;
+      const isValue = answer.result !== undefined && !answer.result.done && answer.result.value !== null;
+      // Node would throw away what is in its buffer in front of an error, and takes a stream destroyed behind an end for complete.
+      if (!isValue && this.hasValues) return;
+      this.#line.answers.shift();
+      this.#push(answer);
+    }
   }
 
-  /** Takes the answer to what Node has asked for. */
-  push(result: Result<T>): void {
+  #push({ result, failure }: Answer<T>): void {
     this.isWaiting = false;
-    if (result.done) {
-      this.#whenRead(() => this.#end());
+    if (result === undefined) {
+      this.#outflow.failStream(failure!, this.reader);
+    } else if (result.done) {
+      this.#stage.push(null);
     } else if (result.value === null) {
       this.holdsNull = true;
-      this.fail(new Failure(nullValue()));
-    } else if (this.#pushValue(result.value)) {
-      this.#outflow.supply(this);
+      this.#outflow.failStream(new Failure(nullValue()), this.reader);
+    } else {
+      this.isWaiting = this.#pushValue(result.value);
     }
   }
 
@@ -69,27 +77,5 @@ export class StreamSide<T> {
       });
       return pushedLength(this.#stage) < this.#stage.readableHighWaterMark;
     }
-  }
-
-  fail(failure: Failure): void {
-    this.#whenRead(() => this.#outflow.failNow(failure));
-  }
-
-  /** A value may have left Node's buffer. */
-  afterRead(): void {
-    if (this.#last === undefined || this.hasValues) return;
-    const last = this.#last;
-    this.#last = undefined;
-    last();
-  }
-
-  #whenRead(last: () => void): void {
-    this.#last = last;
-    this.afterRead();
-  }
-
-  #end(): void {
-    this.#outflow.finish();
-    this.#stage.push(null);
   }
 }

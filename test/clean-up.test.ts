@@ -76,6 +76,16 @@ interface Chain {
   controller: AbortController;
 }
 
+/** Has a stage read by somebody outside the pipeline, who gets its error when asking again. */
+function failingLater(buffer: BufferedPipeline): () => Promise<unknown> {
+  const iterator = buffer(failingAfter(1, boom))[Symbol.asyncIterator]();
+  const first = iterator.next();
+  return async () => {
+    await first;
+    return rejection(iterator.next());
+  };
+}
+
 /** The ways to come to an end. Each resolves when the consumer is through. */
 const waysOut: Record<string, (chain: Chain) => Promise<unknown>> = {
   break: ({ stage }) => breakAfter(stage, 1),
@@ -104,8 +114,9 @@ const waysOut: Record<string, (chain: Chain) => Promise<unknown>> = {
     stage.destroy();
   },
   'an error of an unrelated stage': async ({ stage, buffer }) => {
+    const fail = failingLater(buffer);
     await stage[Symbol.asyncIterator]().next();
-    await rejection(collect(buffer(failingAfter(0, boom))));
+    await fail();
   },
   'an error of a generator that reads it': ({ stage, buffer }) =>
     rejection(collect(buffer(cleaning(take(stage, 1), throwing(boom))))),
@@ -403,21 +414,22 @@ describe('break', function () {
 describe('a generator that is stuck', function () {
   this.timeout(2000);
 
-  const ways: Record<string, (chain: Chain) => unknown> = {
+  const ways: Record<string, (chain: Chain & { fail: () => Promise<unknown> }) => unknown> = {
     'the destroying of its stage': ({ stage }) => stage.destroy(),
     'the destroying with an error': ({ stage }) => stage.destroy(boom),
     abort: ({ controller }) => controller.abort(),
-    'an error of another stage': ({ buffer }) => rejection(collect(buffer(failingAfter(0, boom)))),
+    'an error of another stage': ({ fail }) => fail(),
   };
 
   for (const [way, run] of Object.entries(ways)) {
     it(`does not hold up a consumer that waits in next(): ${way}`, async () => {
       const { buffer, controller } = newPipeline();
       const stage = buffer(pass(buffer(waitingAfter([1], never))));
+      const fail = failingLater(buffer);
       const waiting = collect(stage);
       void waiting.catch(() => {});
       await settle();
-      void run({ stage, buffer, controller });
+      void run({ stage, buffer, controller, fail });
       expect(await stateOf(waiting)).to.equal('rejected');
     });
   }

@@ -187,21 +187,6 @@ const rows: Record<string, () => Promise<void>> = {
     expect(seen).to.include.members(['first reader', 'second reader']);
   },
 
-  '`read()` gives at once what `readableLength` counts.': async () => {
-    const read: unknown[] = [];
-    for (const stream of [
-      Readable.from(range(9), { highWaterMark: 3 }),
-      bufferedPipeline()(range(9), { bufferSize: 3 }),
-    ]) {
-      await stream[Symbol.asyncIterator]().next();
-      await settle();
-      expect(stream.readableLength).to.equal(3);
-      read.push(stream.read());
-      if (read.length === 2) read.push(await readOne(stream));
-    }
-    expect(read).to.deep.equal([2, null, 2]);
-  },
-
   'A `data` handler that throws makes the stream fail, and its error is thrown into the generator.': async () => {
     const caught: unknown[] = [];
     async function* catching(): AsyncGenerator<number> {

@@ -93,13 +93,11 @@ describe('The channels of stages', function () {
       'first: yield 1/0',
       'first: handover 1/1',
       'second: state working',
+      'first: state ended',
       'second: yield 1/0',
       'second: handover 1/1',
-      'second: state starved',
-      'first: state ended',
-      'second: state working',
-      'second: state ended',
       'first: close',
+      'second: state ended',
       'second: close',
     ]);
   });

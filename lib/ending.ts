@@ -1,0 +1,153 @@
+/** How far a stage that was destroyed is: what leaving it waits for, and what went wrong in its clean-up. */
+import { setImmediate } from 'node:timers';
+
+import { isCausedBy, Failure } from './errors.ts';
+
+/** Shared by all that nobody waits for. */
+const NONE: never[] = [];
+
+/** The source of a stage that was destroyed. */
+export interface EndingSource {
+  readonly isStepping: boolean;
+}
+
+/**
+ * A stage is *cleaned* when its generator has run to its end. It is *released*, and nobody waits for it any longer, when it
+ * is cleaned, or when its generator turns out to be in a step that lasts longer than a turn of the event loop.
+ *
+ * There is no tree of these: a generator that is idle closes what it reads itself, and its own `return()` waits for that. Only
+ * a generator in a step needs help: what it waits for is destroyed, and when that is released, its read fails, so
+ * that the generator can go on to its own clean-up.
+ */
+export class Ending {
+  /** What went wrong in the clean-up of the generator. */
+  failure: Failure | undefined;
+  readonly #source: EndingSource;
+  #isCleaned = false;
+  #isReleased = false;
+  /** Whether the generator itself is cleaned, or busy. */
+  #isDone = false;
+  /** How many stages that it alone reads are not released yet. */
+  #unreleased = 0;
+  #upstreamFailure: Failure | undefined;
+  #onCleaned: (() => void)[] = NONE;
+  #onReleased: (() => void)[] = NONE;
+  /** Whether one of its reads has failed, for the generator to go on to its clean-up. */
+  #isLetGo = false;
+  /** What its reads have failed with for no other reason. That it comes out of the generator again is no failure. */
+  #letGoWith: unknown[] = NONE;
+
+  constructor(source: EndingSource) {
+    this.#source = source;
+    if (source.isStepping) lookNextTurn(this);
+  }
+
+  /** What went wrong until the stage was released: in the generator, or else in one whose reader did not wait for it. */
+  get firstFailure(): Failure | undefined {
+    return this.failure ?? this.#upstreamFailure;
+  }
+
+  /**
+   * @param returned - What the `return()` of the source's iterator answered, if it was called.
+   * @param closeRest - Closes what the generator alone reads, and has not closed itself.
+   */
+  awaitReturn(returned: Promise<unknown> | undefined, closeRest: () => void): void {
+    const cleaned = (): void => {
+      closeRest();
+      this.#cleaned();
+    };
+    if (returned === undefined) return cleaned();
+    // Detached: what goes wrong is kept for whoever asks.
+    void returned.then(cleaned, (error: unknown) => {
+      this.failure ??= new Failure(error);
+      cleaned();
+    });
+  }
+
+  /** A stage was destroyed because the generator alone reads it. `readsFail` is called when it is released. */
+  awaitUpstream(upstream: Ending, readsFail: () => void): void {
+    this.#unreleased++;
+    upstream.whenReleased(() => {
+      readsFail();
+      if (upstream.firstFailure?.isTold === false) this.#upstreamFailure ??= upstream.firstFailure;
+      if (--this.#unreleased > 0) return;
+      if (this.#source.isStepping) lookNextTurn(this);
+      this.#releaseIfDone();
+    });
+  }
+
+  /** A read of the generator fails because its stage was destroyed: with an error made for that, or with a failure of its own. */
+  readFails(made?: Error): void {
+    this.#isLetGo = true;
+    if (made !== undefined) this.#letGoWith = added(this.#letGoWith, made);
+  }
+
+  /**
+   * The step under way has thrown. If a read of the generator has failed, what it throws instead comes from its clean-up. If
+   * not, the step had run ahead of a reader that has left: unbuffered, it would not have run.
+   */
+  stepThrew(error: unknown): void {
+    if (!this.#isLetGo || this.#letGoWith.some((cause) => isCausedBy(error, cause))) return;
+    this.failure ??= new Failure(error);
+  }
+
+  /** Calls back at once where there is nothing to wait for. */
+  whenCleaned(callback: () => void): void {
+    if (this.#isCleaned) callback();
+    else this.#onCleaned = added(this.#onCleaned, callback);
+  }
+
+  /** Calls back at once where there is nothing to wait for. */
+  whenReleased(callback: () => void): void {
+    if (this.#isReleased) callback();
+    else this.#onReleased = added(this.#onReleased, callback);
+  }
+
+  /** The generator has had a turn of the event loop, since what it reads was released. */
+  releaseIfBusy(): void {
+    if (!this.#source.isStepping || this.#unreleased > 0) return;
+    this.#isDone = true;
+    this.#releaseIfDone();
+  }
+
+  #cleaned(): void {
+    this.#isDone = true;
+    this.#isCleaned = true;
+    this.#releaseIfDone();
+    const callbacks = this.#onCleaned;
+    this.#onCleaned = NONE;
+    for (const callback of callbacks) callback();
+  }
+
+  #releaseIfDone(): void {
+    if (!this.#isDone || this.#unreleased > 0 || this.#isReleased) return;
+    this.#isReleased = true;
+    const callbacks = this.#onReleased;
+    this.#onReleased = NONE;
+    for (const callback of callbacks) callback();
+  }
+}
+
+/** A list that mostly holds one is made as long as it is. */
+function added<T>(list: T[], item: T): T[] {
+  if (list.length === 0) return [item];
+  list.push(item);
+  return list;
+}
+
+/** Those to be looked at in the next turn of the event loop. */
+let endings: Ending[] = NONE;
+
+function lookNextTurn(ending: Ending): void {
+  if (endings.length === 0) {
+    endings = [];
+    setImmediate(lookNow);
+  }
+  endings.push(ending);
+}
+
+function lookNow(): void {
+  const due = endings;
+  endings = NONE;
+  for (const ending of due) ending.releaseIfBusy();
+}

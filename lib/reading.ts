@@ -1,0 +1,319 @@
+/**
+ * Tracks which stage reads which, by noting who asks while a source's `next()` is on the stack.
+ *
+ * Chains are built by calling generators with their inputs, so nobody says who reads a stage. Signal libraries learn
+ * dependencies in the same way. A *reader* is one iterator over a stage, or its stream side:
+ *
+ * - *known*: it was made, or has asked once, synchronously within a step of a stage. It stays that stage's reader, also when
+ *   it asks from the background later, and when that stage is over: operators and libraries read on.
+ * - *possible*: it has never asked within a step, but a generator that awaited something else first may be behind it.
+ * - *outside* the pipeline: neither.
+ *
+ * An error that is handed to a known or possible reader may still be caught, so it destroys no other stage. A stage that is
+ * destroyed in the middle of a step takes along what only it can be reading. In doubt, a stage is left alone: that is
+ * what the unbuffered chain does, and a stage that is destroyed wrongly loses values.
+ */
+import { Handle, type Member, Members } from './members.ts';
+
+/** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
+const MAX_DEPTH = 64;
+
+/** A reader behind which more stages than this may be is taken for none of theirs when one of them is closed. */
+const MOST_CANDIDATES = 32;
+
+/** Shared by all lists that hold nothing. */
+const NONE: never[] = [];
+
+/** A stage, as the stages that it reads, or that read it, know it. */
+export interface ReadingStage {
+  readonly isStepping: boolean;
+  /** Whether its source is over, or the stage was destroyed. */
+  readonly isOver: boolean;
+  /** Whether a read of this reader is under way. */
+  awaits(reader: Reader): boolean;
+}
+
+/** Told when a generator waits for a stage, and when it is answered. */
+export interface Waits {
+  starves(): void;
+  resumes(): void;
+}
+
+/** The place of a stage within whose step the source of another is called. */
+export type Outer = Place<any> | undefined;
+
+/** The place of the stage whose source is being called right now, and within how many others. */
+let calling: Outer;
+let depth = 0;
+
+/** Counts stages as they are made and started. */
+let clock = 0;
+
+/** Numbers the jobs in which stages are started, so that each can be told from later ones. */
+let job = 0;
+let isJobNumbered = false;
+function endJob(): void {
+  isJobNumbered = false;
+}
+function currentJob(): number {
+  if (!isJobNumbered) {
+    isJobNumbered = true;
+    job++;
+    // Detached: it cannot fail. No generator that starts in this job can go on before.
+    void Promise.resolve().then(endJob);
+  }
+  return job;
+}
+
+/** What is left to let go. In a loop, so that the stack does not grow with the chain. */
+let due: (() => void)[] | undefined;
+function inTurn(work: () => void): void {
+  if (due !== undefined) {
+    due.push(work);
+    return;
+  }
+  due = [work];
+  try {
+    for (const next of due) next();
+  } finally {
+    due = undefined;
+  }
+}
+
+/** Whether the stack might not hold another call: a chain of a thousand stages starts with its last. */
+export function isDeep(): boolean {
+  return depth >= MAX_DEPTH;
+}
+
+/** Calls something that is not part of the step that may be on the stack. */
+export function apart(work: () => void): void {
+  const outer = calling;
+  calling = undefined;
+  try {
+    work();
+  } finally {
+    calling = outer;
+  }
+}
+
+/** The stages of a pipeline, in the order in which they were made. */
+export interface Places extends Iterable<Place<ReadingStage>> {
+  /** How many of them have started and are not over. */
+  startedCount: number;
+}
+
+/** The place of a stage among those that read and are read. It does not keep its stage alive. */
+export class Place<S extends ReadingStage> implements Member {
+  readonly handle: Handle<S>;
+  /** Told when this stage's generator waits for another stage. */
+  waits: Waits | undefined;
+
+  readonly #places: Places;
+  readonly #madeAt = ++clock;
+  /** The job in which it was made, where that matters, and the stage within whose step. */
+  readonly #madeIn: number;
+  readonly #maker: number;
+  #startedAt = 0;
+  #startedIn = 0;
+  #isStarted = false;
+  /** The stages that are known to read this one. */
+  #readers: Place<S>[] = NONE;
+  /** Whether some reader was made outside of any step: its iterator may be of use to others. */
+  #isReadElsewhere = false;
+  /** The stages of the pipeline that this one is known to read. */
+  #reads: Members<Place<S>> | undefined;
+  /** Stages of other pipelines that were asked within the present step. */
+  #nested: Place<S>[] = NONE;
+  /** Readers behind which this stage may be. */
+  #possible: Members<Handle<Reader>> | undefined;
+
+  constructor(handle: Handle<S>, places: Places) {
+    this.handle = handle;
+    this.#places = places;
+    this.#madeIn = places.startedCount > 0 ? currentJob() : 0;
+    this.#maker = calling === undefined ? 0 : calling.#madeAt;
+  }
+
+  get isGone(): boolean {
+    return this.handle.isGone;
+  }
+
+  get stage(): S | undefined {
+    return this.handle.target;
+  }
+
+  /** The source is called for the first time. */
+  start(): void {
+    this.#startedAt = ++clock;
+    this.#startedIn = currentJob();
+    this.#isStarted = true;
+    this.#places.startedCount++;
+  }
+
+  /** To be called around every call of the source, with the result of the first for the second. */
+  enter(): Outer {
+    const outer = calling;
+    calling = this;
+    depth++;
+    if (this.#nested !== NONE) this.#nested = NONE;
+    return outer;
+  }
+
+  leave(outer: Outer): void {
+    calling = outer;
+    depth--;
+  }
+
+  /** The source has ended well: what it has left unread is nobody's concern. */
+  end(): void {
+    if (this.#isStarted) this.#places.startedCount--;
+    this.#isStarted = false;
+    for (const read of this.#reads ?? NONE) read.#forget(this);
+    this.#reads = undefined;
+    this.#nested = NONE;
+    this.#possible = undefined;
+  }
+
+  /** The source is over before what it reads. Visits the stages that nobody else can be reading, and that it has not closed itself. */
+  abandon(visit: (read: S) => void): void {
+    const reads = Array.from(this.#reads ?? NONE);
+    this.end();
+    for (const read of reads) {
+      if (read.#readers.length === 0 && !read.#isReadElsewhere) inTurn(() => read.#visit(visit));
+    }
+  }
+
+  /**
+   * The stage is destroyed in the middle of a step. Visits the stages that its generator reads, or the one read that can only be
+   * its own. `isAlone`: nobody else is known to read the stage.
+   */
+  letGo(visit: (read: S, isAlone: boolean, reader?: Reader) => void): void {
+    const reads = [...(this.#reads ?? NONE), ...this.#nested];
+    const reader = this.#onlyPossibleRead();
+    this.end();
+    for (const read of reads) {
+      read.#forget(this);
+      inTurn(() => read.#visit(visit));
+    }
+    if (reader !== undefined) inTurn(() => (reader.place as Place<S>).#visit(visit, reader));
+  }
+
+  /** The stage is over for its readers. */
+  leaveReaders(): void {
+    for (const reader of this.#readers) reader.#reads?.delete(this);
+    this.#readers = NONE;
+  }
+
+  /** A reader is made outside of any step. */
+  isReadElsewhere(): void {
+    this.#isReadElsewhere = true;
+  }
+
+  /** A reader of the stage `read` belongs to this stage. */
+  reads(read: Place<S>): void {
+    if (!read.#readers.includes(this)) {
+      const others = read.#readers.filter((reader) => reader.stage?.isOver === false);
+      read.#readers = [...others, this];
+    }
+    if (this.isOfSamePipeline(read)) (this.#reads ??= new Members()).add(read);
+    else if (!this.#nested.includes(read)) this.#nested = [...this.#nested, read];
+  }
+
+  isOfSamePipeline(other: Place<ReadingStage>): boolean {
+    return this.#places === other.#places;
+  }
+
+  /** The stages that may be behind somebody who reads this stage and asks from nowhere. */
+  candidates(): Place<ReadingStage>[] {
+    if (this.#places.startedCount === 0) return NONE;
+    const found: Place<ReadingStage>[] = [];
+    for (const place of this.#places) {
+      if (place.#canBeReading(this)) found.push(place);
+      if (found.length > MOST_CANDIDATES) break;
+    }
+    return found;
+  }
+
+  mayRead(reader: Handle<Reader>): void {
+    (this.#possible ??= new Members()).add(reader);
+  }
+
+  /**
+   * Whether its generator can have awaited something and now be asking for a value of `read`: it is in a step that began in
+   * an earlier job, and can have come to know the stage.
+   */
+  #canBeReading(read: Place<ReadingStage>): boolean {
+    const { stage } = this;
+    if (stage === undefined || this === read || stage.isOver || !stage.isStepping) return false;
+    if (this.#startedIn === currentJob()) return false;
+    if (this.#madeAt > read.#madeAt || read.#maker === this.#madeAt) return true;
+    return read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn;
+  }
+
+  /** The one read under way that can only be this generator's. If there are several, some may be of others. */
+  #onlyPossibleRead(): Reader | undefined {
+    const found: Reader[] = [];
+    for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  #visit(visit: (read: S, isAlone: boolean, reader?: Reader) => void, reader?: Reader): void {
+    const { stage } = this;
+    if (stage !== undefined) visit(stage, this.#readers.length === 0, reader);
+  }
+
+  #forget(reader: Place<S>): void {
+    this.#readers = this.#readers.filter((other) => other !== reader);
+  }
+}
+
+/** One iterator over a stage, or its stream side: who reads by it. */
+export class Reader {
+  /** That of the stage it reads. */
+  readonly place: Place<ReadingStage>;
+  /** That of the stage whose generator reads, as far as known. */
+  owner: Place<any> | undefined;
+  /** Whether what it is handed may be caught within the pipeline. */
+  isInside = false;
+  #isDecided = false;
+  #candidates: Place<ReadingStage>[] = NONE;
+
+  constructor(place: Place<ReadingStage>) {
+    this.place = place;
+    if (calling === undefined) place.isReadElsewhere();
+    else this.#belongsTo(calling);
+  }
+
+  /** A value is asked for. */
+  asks(): void {
+    if (calling === undefined) {
+      if (!this.#isDecided) this.#decide();
+    } else if (calling !== this.owner || !this.isInside) {
+      this.#belongsTo(calling);
+    }
+  }
+
+  /** Whether it waits, and no stage but this one can be behind it. */
+  canOnlyBe(reading: Place<any>): boolean {
+    if (this.owner !== undefined || !this.place.stage?.awaits(this)) return false;
+    return this.#candidates.every((place) => place === reading || place.stage?.isOver !== false);
+  }
+
+  #belongsTo(owner: Place<any>): void {
+    this.owner = owner;
+    this.#isDecided = true;
+    this.#candidates = NONE;
+    if (owner.isOfSamePipeline(this.place)) this.isInside = true;
+    owner.reads(this.place);
+  }
+
+  #decide(): void {
+    this.#isDecided = true;
+    const candidates = this.place.candidates();
+    this.isInside = candidates.length > 0;
+    if (candidates.length === 0 || candidates.length > MOST_CANDIDATES) return;
+    this.#candidates = candidates;
+    const handle = new Handle(this);
+    for (const candidate of candidates) candidate.mayRead(handle);
+  }
+}
