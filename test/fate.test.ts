@@ -142,7 +142,7 @@ describe('A stage that is made after an error has left', function () {
       await buffer(source(), { bufferSize })[Symbol.asyncIterator]().next();
       await settle();
       await rejection(collect(buffer(failingAfter(1, BOOM))));
-      await buffer[Symbol.asyncDispose]();
+      await settle();
       expect(seen).to.deep.equal(range(3));
     });
   }
