@@ -11,9 +11,8 @@ import { expect } from 'chai';
 import { bufferedPipeline, type BufferedPipeline, type SourceContext, type Stage } from '../lib/index.ts';
 import { collect, deferred, outcomeOf, pass, range, rejection, settle, stateOf, turn } from './helpers.ts';
 import { HANGS_AFTER, runProgram } from './programs.ts';
-import { unhandledRejections } from './random.ts';
 import { BOOM, orWaits } from './subject.ts';
-import { halfRead, paced } from './twins.ts';
+import { halfRead, paced, unhandledInEach } from './twins.ts';
 
 const SIZES = [1, 16];
 const end = { done: true, value: undefined };
@@ -46,13 +45,6 @@ function gated(gate: Promise<void>, log: string[] = []): Given {
       log.push('closed');
     }
   };
-}
-
-/** What rejects in a test without anybody to handle it. */
-function unhandledInEach(): unknown[] {
-  const reasons = unhandledRejections();
-  beforeEach(() => void reasons.splice(0));
-  return reasons;
 }
 
 describe('A stage that several loops share', function () {

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 
 import { bufferedPipeline, type BufferedPipeline, type SourceContext, type Stage } from '../lib/index.ts';
 import { type AnyIterable, type Outcome, pass, range, turn } from './helpers.ts';
+import { unhandledRejections } from './random.ts';
 
 type Given<T> = AnyIterable<T> | ((context: SourceContext) => AnyIterable<T>);
 
@@ -116,4 +117,11 @@ export async function halfRead(buffer: BufferedPipeline): Promise<Stage<number>>
   const stage = buffer(range(3));
   await stage[Symbol.asyncIterator]().next();
   return stage;
+}
+
+/** To be called in a `describe`: what rejects in a test without anybody to handle it. */
+export function unhandledInEach(): unknown[] {
+  const reasons = unhandledRejections();
+  beforeEach(() => void reasons.splice(0));
+  return reasons;
 }
