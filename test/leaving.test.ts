@@ -25,6 +25,7 @@ const forms: Record<string, (buffer: BufferedPipeline, source: Given, bufferSize
   'a generator': (buffer, source, bufferSize) =>
     buffer(source({ signal: new AbortController().signal }), { bufferSize }),
   'a function': (buffer, source, bufferSize) => buffer(source, { bufferSize }),
+  'another stage': (buffer, source, bufferSize) => buffer(pass(buffer(source, { bufferSize })), { bufferSize }),
 };
 
 /** Yields 1, waits for the gate, yields 2, and so on; throws when its signal aborts in between. */
@@ -304,13 +305,15 @@ describe('A reader that asks ahead', function () {
         const reads = [iterator.next(), iterator.next()];
         await settle();
         const left = iterator.return!();
-        if (form === 'a function') expect(signal!.aborted).to.equal(true);
+        if (form !== 'a generator') expect(signal!.aborted).to.equal(true);
         expect(stage).to.have.property('destroyed', true);
         expect(await orWaits(left)).to.deep.equal(end);
         gate.resolve();
         const [first, second] = await Promise.all(reads);
-        // A stage that is left need not wait for its step; then there is nothing to hand on.
-        expect([end, { done: false, value: 2 }]).to.deep.include(first);
+        const two = { done: false, value: 2 };
+        // A generator that waits for another stage is let go, so its step may yield nothing.
+        if (form === 'another stage') expect([two, end]).to.deep.include(first);
+        else expect(first).to.deep.equal(two);
         expect(second).to.deep.equal(end);
         expect(await iterator.next()).to.deep.equal(end);
         expect(unhandled).to.deep.equal([]);
