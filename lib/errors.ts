@@ -81,6 +81,8 @@ export class Failure {
   readonly error: unknown;
   /** Whether a consumer was told of it. Kept for what a clean-up throws. */
   isTold = false;
+  /** Whether it was handed to somebody outside the pipeline, which has ended all stages that there were. */
+  hasLeft = false;
   #eventError: Error | undefined;
 
   constructor(error: unknown) {

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { Ending } from './ending.ts';
 import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
 import type { Group, GroupMember } from './group.ts';
-import { DONE, type Result, type Waiting } from './line.ts';
+import { DONE, rejectQuietly, type Result, type Waiting } from './line.ts';
 import { Handle } from './members.ts';
 import type { Meter } from './meter.ts';
 import type { Queue } from './queue.ts';
@@ -55,6 +55,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   #isSilent = false;
   /** Whether its reader has left: reads under way get what the step yields. */
   #isLeftNow = false;
+  /** The generator for which the stage was destroyed. Whether a reader is its, and what becomes of it. */
+  #closedFor: { isTheirs: (reader: Reader) => boolean; ending: Ending } | undefined;
 
   constructor(stage: Readable, content: Content<T>, group: Group) {
     this.#stage = stage;
@@ -105,7 +107,17 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
 
   /** The answer to those who ask after the stage was destroyed. */
   answerClosed(reader: Reader): Promise<Result<T>> {
+    if (this.#closedFor?.isTheirs(reader)) return this.#failLateRead(this.#closedFor.ending);
     return this.#isTold ? Promise.resolve(DONE) : Promise.reject(this.#tell(reader));
+  }
+
+  /** A generator that was closed in a step goes on and asks for more. It must not take what it gets for the end. */
+  #failLateRead(ending: Ending): Promise<Result<T>> {
+    this.#closedFor = undefined;
+    this.#isTold = true;
+    const error = prematureClose();
+    ending.readFails(error);
+    return Promise.reject(error);
   }
 
   /** How a loop learns that the stage was destroyed. */
@@ -119,7 +131,9 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
 
   /** An error that goes to anyone but a generator of the pipeline has left it, and ends it. */
   #handedOver(failure: Failure, reader: Reader): void {
-    if (!reader.isInside) this.group.destroy(failure);
+    if (reader.isInside || failure.hasLeft) return;
+    failure.hasLeft = true;
+    this.group.destroy(failure);
   }
 
   // Leaving
@@ -224,9 +238,11 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   /** The first reader that waits gets the error, as after an error in the source, and all others the end. */
   #letReadersGo(): void {
     if (this.#isLeftNow && this.isStepping) return;
-    for (const { resolve, reject, reader } of this.#content.readers.drain()) {
+    for (const waiting of this.#content.readers.drain()) {
+      const { reader, resolve, reject } = waiting;
       reader.owner?.waits?.resumes();
       if (this.#isTold) resolve(DONE);
+      else if (this.#isSilent) rejectQuietly(waiting, this.#tell(reader));
       else reject(this.#tell(reader));
     }
   }
@@ -235,9 +251,11 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   #letUpstreamGo(ending: Ending): void {
     const { place } = this;
     place.letGo((read, isAlone, possible) => {
-      const reads = read.#content.readers.take(({ reader }) => reader === possible || reader.owner === place);
-      if (isAlone && read.#content.readers.length === 0) read.#closeFor(ending, reads, this.#failure);
-      else failReads(ending, reads, this.#failure);
+      const isTheirs = (reader: Reader): boolean => reader === possible || reader.owner === place;
+      const reads = read.#content.readers.take(({ reader }) => isTheirs(reader));
+      if (!isAlone || read.#content.readers.length > 0) return failReads(ending, reads, this.#failure);
+      read.#closedFor = { isTheirs, ending };
+      read.#closeFor(ending, reads, this.#failure);
     });
   }
 
@@ -303,9 +321,9 @@ function failReads(ending: Ending, reads: Waiting<unknown>[], failure: Failure |
   const made = failure === undefined ? prematureClose() : undefined;
   ending.readFails(made);
   const error = made ?? failure?.error;
-  for (const { reader, reject } of reads) {
-    reader.owner?.waits?.resumes();
-    reject(error);
+  for (const waiting of reads) {
+    waiting.reader.owner?.waits?.resumes();
+    rejectQuietly(waiting, error);
   }
 }
 

@@ -23,6 +23,7 @@ export interface Waiting<T> {
   readonly reader: Reader;
   resolve(result: Result<T>): void;
   reject(error: unknown): void;
+  promise: Promise<Result<T>> | undefined;
   behind: Waiting<T> | undefined;
 }
 
@@ -30,7 +31,7 @@ export interface Waiting<T> {
 let waitingReader: Reader | undefined;
 let captured: Waiting<any> | undefined;
 function capture(resolve: (result: any) => void, reject: (error: unknown) => void): void {
-  captured = { reader: waitingReader!, resolve, reject, behind: undefined };
+  captured = { reader: waitingReader!, resolve, reject, promise: undefined, behind: undefined };
 }
 
 export class Line<T> {
@@ -40,8 +41,15 @@ export class Line<T> {
   wait(reader: Reader): Promise<Result<T>> {
     waitingReader = reader;
     const promise = new Promise<Result<T>>(capture);
+    captured!.promise = promise;
     this.readers.push(captured!);
     captured = waitingReader = undefined;
     return promise;
   }
+}
+
+/** Answers a consumer with an error that was made for it, or reported elsewhere: if it does not look, nothing is lost. */
+export function rejectQuietly(waiting: Waiting<unknown>, error: unknown): void {
+  waiting.promise?.catch(() => {});
+  waiting.reject(error);
 }

@@ -239,13 +239,12 @@ export class Place<S extends ReadingStage> implements Member {
   }
 
   /**
-   * Whether its generator can have awaited something and now be asking for a value of `read`: it is in a step that began in
-   * an earlier job, and can have come to know the stage.
+   * Whether its generator, or a library that reads for it, can be asking for a value of `read` in the background: it is in
+   * a step, and can have come to know the stage.
    */
   #canBeReading(read: Place<ReadingStage>): boolean {
     const { stage } = this;
     if (stage === undefined || this === read || stage.isOver || !stage.isStepping) return false;
-    if (this.#startedIn === currentJob()) return false;
     if (this.#madeAt > read.#madeAt || read.#maker === this.#madeAt) return true;
     return read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn;
   }

@@ -28,7 +28,7 @@ const pauses: Record<string, () => Promise<unknown>> = {
     for (let passed = 0; passed < 5; passed++) await Promise.resolve();
   },
   'a turn': () => turn(),
-  'some turns': () => turn(5),
+  'some turns': () => turn(3),
 };
 
 type Late = <T>(source: AsyncIterable<T>, pause: () => Promise<unknown>) => AsyncGenerator<T>;
