@@ -48,13 +48,14 @@ type Abortable = Pick<OperatorOptions, 'signal'>;
  * @typeParam T - What the source yields.
  */
 export interface Stage<T> extends Readable {
-  // The overloads with `any` are never chosen. Without them, a stage would not be a `NodeJS.ReadableStream` to the
-  // compiler, whose items are strings and buffers. Calls take the first overload, inference the last.
+  // Calls and `for await` go by T. The overloads in the middle make a stage a `NodeJS.ReadableStream` to the compiler, whose
+  // items are strings and buffers; the last ones are those that type arguments are inferred from.
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
-  [Symbol.asyncIterator](): NodeJS.AsyncIterator<any>;
+  [Symbol.asyncIterator](): NodeStreamIterator;
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
   read(size?: number): T | null;
-  read(size?: number): any;
+  read(size?: number): string | Buffer;
+  read(size?: number): T | null;
   iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<T>;
 
   addListener(event: 'data', listener: (item: T) => void): this;
@@ -95,6 +96,21 @@ export interface Stage<T> extends Readable {
     initial: U,
     options?: Abortable,
   ): Promise<U>;
+}
+
+/**
+ * The iterator of a `NodeJS.ReadableStream`, for the compiler only. `then` says nothing of the items, so that `for await` goes
+ * by the T of the stage; `catch` says strings and buffers, so that the stage is no iterable of strings, or of anything else.
+ */
+interface NodeStreamIterator {
+  next(): NodeStreamAnswer;
+  [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer>;
+}
+
+type PromiseOfNodeItem = Promise<IteratorResult<string | Buffer>>;
+
+interface NodeStreamAnswer extends Pick<PromiseOfNodeItem, 'catch' | 'finally' | typeof Symbol.toStringTag> {
+  then: Promise<any>['then'];
 }
 
 type NotData<E> = E extends 'data' ? never : E;

@@ -3,7 +3,9 @@
  * only if the value is exactly of type T. What runs checks that the values are what their types say.
  */
 import { expect } from 'chai';
-import { Readable, Writable } from 'node:stream';
+import { createInterface } from 'node:readline';
+import { compose, PassThrough, Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type BufferedPipeline, type SourceContext, type Stage } from '../lib/index.ts';
@@ -175,6 +177,12 @@ describe('A stage, for the compiler,', function () {
     const nodeStream: NodeJS.ReadableStream = buffer(['a']);
     const iterable: AsyncIterable<string> = buffer(['a']);
     for (const stage of [readable, nodeStream, iterable]) expect(stage).to.be.an.instanceof(Readable);
+    const numbers: NodeJS.ReadableStream = buffer([1]);
+    expect(Readable.toWeb(numbers)).to.be.an.instanceof(ReadableStream);
+    expect(await collect(Readable.from(buffer([1])))).to.deep.equal([1]);
+    expect(await text(buffer(['a', 'b']))).to.equal('ab');
+    expect(await collect(createInterface({ input: buffer(['a\nb']) }))).to.deep.equal(['a', 'b']);
+    expect(await collect(compose(buffer([1]), new PassThrough({ objectMode: true })))).to.deep.equal([1]);
 
     await finished(buffer(['a']).resume());
     const taken: string[] = [];
@@ -186,6 +194,87 @@ describe('A stage, for the compiler,', function () {
     await finished(buffer(['b']).pipe(new Writable({ objectMode: true, write })));
     await pipeline(buffer(['c']), async (source: AsyncIterable<string>) => taken.push(...(await collect(source))));
     expect(taken).to.deep.equal(['a', 'b', 'c']);
+  });
+});
+
+describe('A stage as an argument', function () {
+  this.timeout(2000);
+
+  async function* upper(source: AsyncIterable<string>): AsyncGenerator<string> {
+    for await (const word of source) yield word.toUpperCase();
+  }
+
+  async function* gzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    yield* chunks;
+  }
+
+  /** As p-map and pMapIterable have it. */
+  async function mapAll<T, U>(
+    items: AsyncIterable<T | Promise<T>> | Iterable<T | Promise<T>>,
+    fn: (item: T) => U | Promise<U>,
+  ): Promise<U[]> {
+    const results: U[] = [];
+    for await (const item of items) results.push(await fn(item));
+    return results;
+  }
+
+  const take = (...values: unknown[]): unknown[] => values;
+
+  it('is refused by generators that read other items', () => {
+    const numbers = buffer([1]);
+    const wrong = take(
+      // @ts-expect-error -- the items are numbers
+      upper(numbers),
+      // @ts-expect-error -- the items are numbers
+      upper(buffer(numbers)),
+      // @ts-expect-error -- the items are rows
+      upper(buffer(rows())),
+      // @ts-expect-error -- an item may be undefined
+      upper(buffer(['a', undefined])),
+      // @ts-expect-error -- the items may be anything
+      upper(buffer<unknown>(['a'])),
+      // @ts-expect-error -- the items are strings
+      gzip(buffer(['a'])),
+      // @ts-expect-error -- the items are numbers
+      gzip(numbers),
+      // @ts-expect-error -- the items are what map() makes of them
+      upper(buffer(['a']).map((word) => word.length)),
+    );
+    expect(wrong).to.have.lengthOf(8);
+  });
+
+  it('is refused where other items are declared', () => {
+    const numbers = buffer([1]);
+    // @ts-expect-error -- the items are numbers
+    const strings: Stage<string> = numbers;
+    // @ts-expect-error -- the items are numbers
+    const iterable: AsyncIterable<string> | Iterable<string> = numbers;
+    // @ts-expect-error -- an item may be null
+    const noNull: AsyncIterable<Row> = buffer([{ id: 1 }, null]);
+    // @ts-expect-error -- the items are numbers
+    const reader: { read(): string | null } = numbers;
+    expect(take(strings, iterable, noNull, reader)).to.have.lengthOf(4);
+  });
+
+  it('is refused by libraries that read other items', async () => {
+    const length = (word: string): number => word.length;
+    // @ts-expect-error -- the items are numbers
+    expect(await mapAll(buffer([1]), length)).to.deep.equal([undefined]);
+    // @ts-expect-error -- a body has bytes
+    const response = new Response(buffer([1]));
+    expect(response.body).to.not.equal(null);
+  });
+
+  it('is taken where its items will do', async () => {
+    const wider: Stage<number | string> = buffer([1]);
+    const anything: AsyncIterable<unknown> = buffer(rows());
+    const chunks = buffer([Buffer.from('a')]);
+    expect(await collect(wider)).to.deep.equal([1]);
+    expect(await collect(anything)).to.have.lengthOf(2);
+    expect(await collect(buffer(gzip(chunks)))).to.deep.equal([Buffer.from('a')]);
+    expect(await collect(typed<Stage<string>>()(buffer(upper(buffer(['a'])))))).to.deep.equal(['A']);
+    expect(await mapAll(buffer(rows()), (row) => typed<Row>()(row).id)).to.deep.equal([1, 2]);
+    expect(await new Response(buffer([Buffer.from('a')])).text()).to.equal('a');
   });
 });
 
