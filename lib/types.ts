@@ -53,9 +53,19 @@ export interface Stage<T> extends Readable {
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
   [Symbol.asyncIterator](): NodeStreamIterator;
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
+  /**
+   * Takes a value out of the buffer, and starts the stage if nothing has.
+   *
+   * @returns The value, or `null` if none is there yet or any more: wait for `'readable'`, or for `'end'`.
+   */
   read(size?: number): T | null;
   read(size?: number): string | Buffer;
   read(size?: number): T | null;
+  /**
+   * Another iterator, for a loop that may leave the stage open.
+   *
+   * @param options - `destroyOnReturn`: whether leaving the loop destroys the stage; default true.
+   */
   iterator(options?: { destroyOnReturn?: boolean }): NodeJS.AsyncIterator<T>;
 
   addListener(event: 'data', listener: (item: T) => void): this;
@@ -65,32 +75,97 @@ export interface Stage<T> extends Readable {
   once(event: 'data', listener: (item: T) => void): this;
   once<E extends string | symbol>(event: NotData<E>, listener: (...args: any[]) => void): this;
 
+  /**
+   * Calls `fn` for each item and yields the results in order, up to `concurrency` calls at once.
+   *
+   * @param fn - Returns the result, or a promise of it. If it fails, the new stage fails.
+   * @param options - `concurrency`: default 1. `highWaterMark`: how many results may wait. `signal`: destroys the new stage.
+   * @returns A Readable that knows its item type. It reads when it is read.
+   */
   map<U>(fn: (item: T, options: OperatorContext) => U | PromiseLike<U>, options?: OperatorOptions): Stage<U>;
+  /**
+   * Yields the items for which `fn` returns something truthy, or a promise of it, in order. A type guard narrows the item type.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1. `highWaterMark`, `signal`: as for `map`.
+   */
   filter<U extends T>(fn: (item: T, options: OperatorContext) => item is U, options?: OperatorOptions): Stage<U>;
+  /**
+   * Yields the items for which `fn` returns something truthy, or a promise of it, in order.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1. `highWaterMark`, `signal`: as for `map`.
+   */
   filter(fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>, options?: OperatorOptions): Stage<T>;
+  /**
+   * Calls `fn` for each item and yields the items of all the iterables that it returns, one after another, in order.
+   *
+   * @param fn - Returns an iterable, or a promise of one; a stage and any other async iterable will do.
+   * @param options - `concurrency`: how many calls may be under way at once, default 1. `highWaterMark`, `signal`: as for `map`.
+   */
   flatMap<U>(fn: (item: T, options: OperatorContext) => FlatMapped<U>, options?: OperatorOptions): Stage<U>;
+  /** Yields the first `limit` items, then ends and closes this stage, as `break` does. */
   take(limit: number, options?: Abortable): Stage<T>;
+  /** Leaves out the first `limit` items and yields all others. */
   drop(limit: number, options?: Abortable): Stage<T>;
 
+  /** Reads to the end. Resolves with all items: they are in memory at once. Rejects with the first error. */
   toArray(options?: Abortable): Promise<T[]>;
+  /**
+   * Reads to the end and calls `fn` for each item, up to `concurrency` calls at once (default 1).
+   *
+   * @returns Resolves when all calls have. Rejects with the first error, of the stage or of a call, and closes the stage.
+   */
   forEach(fn: (item: T, options: OperatorContext) => void | Promise<void>, options?: OperatorOptions): Promise<void>;
+  /**
+   * Whether `fn` returns something truthy, or a promise of it, for an item. Reads no further then, and closes the stage.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1.
+   */
   some(
     fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<boolean>;
+  /**
+   * Whether `fn` returns something truthy, or a promise of it, for all items. At the first that differs, it closes the stage.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1.
+   */
   every(
     fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<boolean>;
+  /**
+   * The first item for which `fn` returns something truthy, or a promise of it; `undefined` if there is none. Reads no
+   * further then, and closes the stage.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1.
+   */
   find<U extends T>(
     fn: (item: T, options: OperatorContext) => item is U,
     options?: OperatorOptions,
   ): Promise<U | undefined>;
+  /**
+   * The first item for which `fn` returns something truthy, or a promise of it; `undefined` if there is none. Reads no
+   * further then, and closes the stage.
+   *
+   * @param options - `concurrency`: how many calls may be under way at once, default 1.
+   */
   find(
     fn: (item: T, options: OperatorContext) => boolean | Promise<boolean>,
     options?: OperatorOptions,
   ): Promise<T | undefined>;
+  /**
+   * Combines all items into one: calls `fn` with what the last call returned and the next item, one call at a time. The
+   * first item is the first `previous`.
+   *
+   * @returns What the last call returned. Rejects if there is no item, and with the first error.
+   */
   reduce(fn: (previous: T, item: T, options: OperatorContext) => T | Promise<T>): Promise<T>;
+  /**
+   * Combines all items into one: calls `fn` with what the last call returned and the next item, one call at a time.
+   *
+   * @param initial - The first `previous`, and the result if there is no item.
+   * @returns What the last call returned. Rejects with the first error.
+   */
   reduce<U>(
     fn: (previous: U, item: T, options: OperatorContext) => U | Promise<U>,
     initial: U,
