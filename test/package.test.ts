@@ -67,10 +67,10 @@ describe('the packed package', function () {
     const paths = packed.files.map(({ path }) => path);
     const sources = paths.filter((path) => /^lib\/[\w-]+\.ts$/.test(path));
     const built = sources.flatMap((path) => {
-      const name = path.replace(/^lib\/(.*)\.ts$/, 'dist/$1');
-      return [`${name}.js`, `${name}.js.map`, `${name}.d.ts`, `${name}.d.ts.map`];
+      const names = ['dist/$1', 'dist/cjs/$1'].map((name) => path.replace(/^lib\/(.*)\.ts$/, name));
+      return names.flatMap((name) => [`${name}.js`, `${name}.js.map`, `${name}.d.ts`, `${name}.d.ts.map`]);
     });
-    const texts = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+    const texts = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/cjs/package.json'];
     assert.include(sources, 'lib/index.ts');
     assert.sameMembers(paths, [...texts, ...sources, ...built]);
   });
@@ -97,6 +97,36 @@ describe('the packed package', function () {
     const printed = await runFile(
       'script.cjs',
       `const { bufferedPipeline } = require('buffered-pipeline');
+       bufferedPipeline()([1, 2, 3]).toArray().then(console.log);`,
+    );
+    assert.equal(printed, '[ 1, 2, 3 ]\n');
+  });
+
+  it('is the same for import and require', async () => {
+    const printed = await runFile(
+      'both.mjs',
+      `import { createRequire } from 'node:module';
+       import { bufferedPipeline } from 'buffered-pipeline';
+       const required = createRequire(import.meta.url)('buffered-pipeline');
+       console.log(required.bufferedPipeline === bufferedPipeline);`,
+    );
+    assert.equal(printed, 'true\n');
+  });
+
+  it('is bundled once, whatever mix of import and require', async () => {
+    const outfile = join(folder, 'mixed.cjs');
+    const contents = `
+      import { bufferedPipeline } from 'buffered-pipeline';
+      console.log(require('buffered-pipeline').bufferedPipeline === bufferedPipeline);`;
+    const stdin = { contents, resolveDir: folder };
+    await build({ stdin, outfile, format: 'cjs', bundle: true, platform: 'node', logLevel: 'silent' });
+    assert.equal(await run(folder, process.execPath, outfile), 'true\n');
+  });
+
+  it('works where an ES module cannot be required', async () => {
+    const printed = await runFile(
+      'old-tool.cjs',
+      `const { bufferedPipeline } = require('./node_modules/buffered-pipeline/dist/cjs/index.js');
        bufferedPipeline()([1, 2, 3]).toArray().then(console.log);`,
     );
     assert.equal(printed, '[ 1, 2, 3 ]\n');
