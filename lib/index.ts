@@ -1,3 +1,5 @@
+// The declarations name types of Node.js, and projects since TypeScript 5.9 begin with `"types": []`.
+/// <reference types="node" preserve="true" />
 export { bufferedPipeline } from './pipeline.ts';
 export type {
   BufferedPipeline,

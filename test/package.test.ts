@@ -132,6 +132,13 @@ describe('the packed package', function () {
     assert.equal(printed, '[ 1, 2, 3 ]\n');
   });
 
+  it('keeps the types of Node.js in its declarations, for projects that name none', async () => {
+    for (const entry of ['dist/index.d.ts', 'dist/cjs/index.d.ts']) {
+      const declarations = await readFile(join(folder, 'node_modules/buffered-pipeline', entry), 'utf8');
+      assert.match(declarations, /^\/\/\/ <reference types="node" preserve="true" \/>$/m, entry);
+    }
+  });
+
   it('exports bufferedPipeline and its package.json', async () => {
     const printed = await runFile(
       'exports.mjs',
@@ -222,7 +229,7 @@ describe('the packed package', function () {
     /** Type-checks a file as a strict project does that also checks the declarations of its packages. */
     async function check(name: string, code: string): Promise<string> {
       await writeFile(join(folder, name), code);
-      const options = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --types node';
+      const options = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false';
       const target = '--target es2023 --lib es2023,esnext.disposable --module nodenext';
       return run(
         folder,

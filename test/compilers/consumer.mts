@@ -35,6 +35,8 @@ declare const rows: () => AsyncGenerator<Row, void, undefined>;
 declare const signal: AbortSignal;
 declare const writable: Writable;
 declare function batch<T>(source: AsyncIterable<T>): AsyncGenerator<T[]>;
+declare function upper(words: AsyncIterable<string>): AsyncGenerator<string>;
+declare function gzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer>;
 declare function firstOf<T>(source: AsyncIterable<T> | Iterable<T>): Promise<T>;
 
 const buffer: BufferedPipeline = bufferedPipeline({ signal });
@@ -86,6 +88,42 @@ export async function inference(): Promise<void> {
   typed<Row>()(row);
 }
 
+/** What takes a stage only if its items are of the right type. */
+export function readers(): void {
+  const numbers = buffer([1]);
+  const rowsOrNothing = buffer([{ id: 1 }, null]);
+  const chunks = buffer([Buffer.from('a')]);
+  upper(buffer(['a']));
+  gzip(chunks);
+  typed<Stage<string>>()(buffer(upper(buffer(upper(buffer(['a']))))));
+  const wider: Stage<number | string> = numbers;
+  const unknowns: AsyncIterable<unknown> = numbers;
+  void [wider, unknowns];
+  // @ts-expect-error -- the items are numbers
+  upper(numbers);
+  // @ts-expect-error -- the items are rows
+  upper(stage);
+  // @ts-expect-error -- the items are buffers
+  upper(chunks);
+  // @ts-expect-error -- the items may be anything
+  upper(buffer<unknown>([1]));
+  // @ts-expect-error -- the items are numbers
+  gzip(numbers);
+  // @ts-expect-error -- the items are strings
+  gzip(buffer(['a']));
+  // @ts-expect-error -- the items are numbers
+  buffer(upper(buffer(numbers)));
+  // @ts-expect-error -- the items are numbers
+  const words: AsyncIterable<string> | Iterable<string> = numbers;
+  // @ts-expect-error -- an item may be null
+  const rowsOnly: AsyncIterable<Row> = rowsOrNothing;
+  // @ts-expect-error -- an item may be null
+  const rowStage: Stage<Row> = rowsOrNothing;
+  // @ts-expect-error -- the items are numbers
+  const reader: { read(): string | null } = numbers;
+  void [words, rowsOnly, rowStage, reader];
+}
+
 export async function operators(): Promise<void> {
   const options: OperatorOptions = { concurrency: 2, signal };
   typed<Stage<string>>()(stage.map((row, context: SourceContext) => `${row.id} ${context.signal.aborted}`, options));
@@ -131,9 +169,17 @@ export async function streams(): Promise<void> {
     },
     writable,
   );
+  await pipelinePromise(
+    stage,
+    async function* (source) {
+      for await (const row of source) yield typed<Row>()(row).id;
+    },
+    writable,
+  );
   await pipelinePromise(stage, async (source: AsyncIterable<Row>) => void (await firstOf(source)));
   stage.pipe(writable).on('finish', () => {});
   createServer((_, response) => void stage.pipe(response));
+  stage.compose(new Transform({ objectMode: true })).resume();
   Readable.toWeb(stage).getReader().releaseLock();
   Readable.from(stage).resume();
   Duplex.from(stage).resume();
