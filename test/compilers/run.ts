@@ -94,7 +94,12 @@ async function checkPair(folder: string, compiler: string, types: string): Promi
 }
 
 const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-execFileSync('npm', ['install', ...options], { cwd: here, stdio: 'inherit', timeout: 300_000 });
+execFileSync('npm', ['install', ...options], {
+  cwd: here,
+  shell: process.platform === 'win32',
+  stdio: 'inherit',
+  timeout: 300_000,
+});
 const projects = mkdtempSync(join(tmpdir(), 'buffered-pipeline-'));
 try {
   for (const types of TYPES) makeProject(join(projects, types), types);

@@ -1,0 +1,10 @@
+import { bufferedPipeline } from 'buffered-pipeline';
+import { expect, test } from 'vitest';
+
+import { facts } from '../facts.cjs';
+
+for (const [title, fact] of facts(bufferedPipeline)) test(title, fact);
+
+test('is the same for import and import()', async () => {
+  expect((await import('buffered-pipeline')).bufferedPipeline).toBe(bufferedPipeline);
+});
