@@ -174,12 +174,15 @@ export class Place<S extends ReadingStage> implements Member {
     this.#possible = undefined;
   }
 
-  /** The source is over before what it reads. Visits the stages that nobody else can be reading, and that it has not closed itself. */
+  /**
+   * The source is over before what it reads, which it has not closed itself. Visits the stages that no other stage can come to
+   * read, the last made first, so that none of them is in doubt because of another.
+   */
   abandon(visit: (read: S) => void): void {
     const reads = Array.from(this.#reads ?? NONE);
     this.end();
-    for (const read of reads) {
-      if (read.#readers.length === 0 && !read.#isReadElsewhere) inTurn(() => read.#visit(visit));
+    for (const read of reads.toSorted((one, other) => other.#madeAt - one.#madeAt)) {
+      if (read.#readers.length === 0 && !read.#isReadElsewhere && !read.#isKnown()) inTurn(() => read.#visit(visit));
     }
   }
 
@@ -228,10 +231,15 @@ export class Place<S extends ReadingStage> implements Member {
     if (this.#places.startedCount === 0) return NONE;
     const found: Place<ReadingStage>[] = [];
     for (const place of this.#places) {
-      if (place.#canBeReading(this)) found.push(place);
+      if (place.stage?.isStepping && place.#canKnow(this)) found.push(place);
       if (found.length > MOST_CANDIDATES) break;
     }
     return found;
+  }
+
+  /** Whether the stage was there to be given to the generator of this one, or made within its step. */
+  wasGiven(read: Place<ReadingStage>): boolean {
+    return this.#madeAt > read.#madeAt || read.#maker === this.#madeAt;
   }
 
   mayRead(reader: Handle<Reader>): void {
@@ -239,19 +247,29 @@ export class Place<S extends ReadingStage> implements Member {
   }
 
   /**
-   * Whether its generator, or a library that reads for it, can be asking for a value of `read` in the background: it is in
-   * a step, and can have come to know the stage.
+   * Whether its generator, which is not over, can have come to know the stage `read`: that was given to it, or made later,
+   * not in the job in which this one started.
    */
-  #canBeReading(read: Place<ReadingStage>): boolean {
-    const { stage } = this;
-    if (stage === undefined || this === read || stage.isOver || !stage.isStepping) return false;
-    if (this.#madeAt > read.#madeAt || read.#maker === this.#madeAt) return true;
-    return read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn;
+  #canKnow(read: Place<ReadingStage>): boolean {
+    if (this === read || this.stage?.isOver !== false) return false;
+    return (
+      this.wasGiven(read) || (this.#isStarted && read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn)
+    );
   }
 
-  /** The one read under way that can only be this generator's. If there are several, some may be of others. */
+  /** Whether some stage can come to read this one. */
+  #isKnown(): boolean {
+    for (const place of this.#places) if (place.#canKnow(this)) return true;
+    return false;
+  }
+
+  /**
+   * The one read under way that can only be this generator's, which is not known to read anything. If there are several, some
+   * may be of others.
+   */
   #onlyPossibleRead(): Reader | undefined {
     const found: Reader[] = [];
+    if (this.#reads?.isEmpty === false) return undefined;
     for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);
     return found.length === 1 ? found[0] : undefined;
   }
@@ -292,9 +310,12 @@ export class Reader {
     }
   }
 
-  /** Whether it waits, and no stage but this one can be behind it. */
+  /**
+   * Whether it waits, and no stage but this one can be behind it. A stage that was made later is not taken for one which this one has
+   * made: the next request of a server makes stages, too.
+   */
   canOnlyBe(reading: Place<any>): boolean {
-    if (this.owner !== undefined || !this.place.stage?.awaits(this)) return false;
+    if (this.owner !== undefined || !this.place.stage?.awaits(this) || !reading.wasGiven(this.place)) return false;
     return this.#candidates.every((place) => place === reading || place.stage?.isOver !== false);
   }
 

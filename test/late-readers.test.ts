@@ -404,20 +404,6 @@ describe('A loop that shares a stage with a generator', function () {
         await generator;
       });
 
-      it(`ends the pipeline when it gets the error behind the other's value; it ${how}, size ${bufferSize}`, async () => {
-        const buffer = bufferedPipeline();
-        const gate = deferred();
-        const shared = buffer(gated(gate.promise, failingAfter(1, BOOM)), { bufferSize });
-        const sibling = await halfRead(buffer);
-        const generator = outcomeOf(buffer(read(shared), { bufferSize }));
-        await settle();
-        const outside = rejection(shared[Symbol.asyncIterator]().next());
-        gate.resolve();
-        expect(await outside).to.equal(BOOM);
-        expect((await generator).values).to.deep.equal([1]);
-        expect(sibling).to.have.property('errored', BOOM);
-      });
-
       it(`is told the end when the other gets the error and catches it; it ${how}, size ${bufferSize}`, async () => {
         const buffer = bufferedPipeline();
         const gate = deferred();

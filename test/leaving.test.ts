@@ -551,7 +551,10 @@ describe('A body of a Response', function () {
     'Readable.toWeb(stage)': 'Readable.toWeb(stage)',
   };
 
-  const cases = Object.entries(bodies).flatMap(([name, body]) => [1, 2].map((stages) => ({ name, body, stages })));
+  // Not the last of two: undici's Response cannot bear an end behind its cancel, also of a generator (docs/readable.md).
+  const cases = Object.entries(bodies).flatMap(([name, body]) =>
+    (name === 'the stage itself' ? [1] : [1, 2]).map((stages) => ({ name, body, stages })),
+  );
 
   for (const { name, body, stages } of cases) {
     it(`made of ${name}, the last of ${stages}, is cancelled with a read under way, and the process goes on`, async () => {
