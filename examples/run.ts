@@ -1,13 +1,13 @@
 /**
  * Runs an example with the servers it needs, which live as long as it does.
  *
- * Run: npm run example 06 [arguments of the example]
+ * Run: npm run example 06 [arguments of the example], or npm run example, which lists them
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Server {
@@ -31,6 +31,22 @@ const servers: Record<string, { name: string; variable: string; start: () => Pro
 
 /** The servers that each example needs; those that are not here need none. */
 const needs: Record<string, string[]> = { '06': ['postgres'], '07': ['postgres'], '10': ['nats'] };
+
+/** What an example takes after its number: the name of each argument, and what is wrong with one, if anything is. */
+const takes: Record<string, [name: string, complaint: (argument: string) => string | undefined][]> = {
+  '04': [['folder', missing]],
+  '05': [['file', () => undefined]],
+  '06': [['folder', missing]],
+  '07': [['file.csv.gz', missing]],
+  '10': [
+    ['command', (argument) => (commands.includes(argument) ? undefined : `must be one of ${commands.join(', ')}`)],
+    ['argument', () => undefined],
+  ],
+};
+const commands = ['measure', 'fill', 'worker'];
+
+/** Where npm was called: what arguments are relative to. */
+const folder = process.env['INIT_CWD'] ?? process.cwd();
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -59,15 +75,44 @@ try {
   await Promise.all(running.map((server) => server.stop()));
 }
 
-async function run(number: string | undefined, args: string[]): Promise<number> {
-  const program = programs.get(number ?? '');
+async function run(given: string | undefined, args: string[]): Promise<number> {
+  if (given === undefined) {
+    console.log(list());
+    return 0;
+  }
+  const number = given.padStart(2, '0');
+  const program = programs.get(number);
   if (program === undefined) {
     const known = [...programs.keys()].join(', ');
-    throw new Error(`The number of an example must be one of ${known}, got ${number ?? 'nothing'}: npm run example 01`);
+    throw new Error(`The number of an example must be one of ${known}, got ${given}: npm run example 01`);
   }
+  checkArguments(number, args);
   const environment: Record<string, string> = {};
-  for (const kind of needs[number!] ?? []) environment[servers[kind]!.variable] = await urlOf(kind);
+  for (const kind of needs[number] ?? []) environment[servers[kind]!.variable] = await urlOf(kind);
   return interrupted === undefined ? await runProgram(program, args, environment) : codeOf(interrupted);
+}
+
+/** The numbers, and the titles that the table of the README gives them. */
+function list(): string {
+  const rows = readFileSync(join(here, 'README.md'), 'utf8').matchAll(/^\| \[(.+?)\]\((\d\d)-/gm);
+  return Array.from(rows, ([, title, number]) => `npm run example ${number}  ${title}`).join('\n');
+}
+
+/** Before a server is started for nothing. */
+function checkArguments(number: string, args: string[]): void {
+  const names = takes[number] ?? [];
+  const usage = `npm run example ${[number, ...names.map(([name]) => `[${name}]`)].join(' ')}`;
+  for (const [index, argument] of args.entries()) {
+    const [name, complaint] = names[index] ?? [];
+    if (complaint === undefined || argument.startsWith('-'))
+      throw new Error(`Example ${number} does not take ${argument}: ${usage}`);
+    const wrong = complaint(argument);
+    if (wrong !== undefined) throw new Error(`"${name}" ${wrong}, got ${argument}: ${usage}`);
+  }
+}
+
+function missing(path: string): string | undefined {
+  return existsSync(resolve(folder, path)) ? undefined : 'must exist';
 }
 
 /** Whoever has set the variable has a server. */
@@ -84,7 +129,7 @@ async function urlOf(kind: string): Promise<string> {
 /** The example is in a process group of its own, so that a Ctrl-C in the terminal reaches it once: through this program. */
 async function runProgram(program: string, args: string[], environment: Record<string, string>): Promise<number> {
   child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), join(here, program), ...args], {
-    cwd: process.env['INIT_CWD'] ?? process.cwd(), // Where npm was called: what arguments are relative to.
+    cwd: folder,
     env: { ...process.env, ...environment },
     stdio: 'inherit',
     detached: true,

@@ -23,6 +23,7 @@ export async function findProgram(name: string, debianPackage: string, folders: 
   const found = look(name, folders);
   if (found !== undefined) return found;
   if (!canInstall()) throw missing(name, debianPackage, folders, 'installing it takes apt-get and the root user');
+  console.log(`"${name}" is missing. Installing the package ${debianPackage} with apt-get.`);
   try {
     await install(debianPackage);
   } catch (error) {

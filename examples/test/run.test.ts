@@ -10,8 +10,8 @@ describe('npm run example', function () {
   this.timeout(HANGS_AFTER);
 
   for (const [args, got] of [
-    [[], 'nothing'],
     [['77'], '77'],
+    [['0'], '0'],
     [['constructor'], 'constructor'],
   ] as const)
     it(`says which numbers there are when it gets ${got}`, async () => {
@@ -21,11 +21,35 @@ describe('npm run example', function () {
       expect({ code, lines }).to.deep.equal({ code: 1, lines: [] });
     });
 
-  it('runs an example that needs no server', async () => {
-    const { code, lines, errors } = await start('run.ts', ['03'], {}).ended;
+  it('lists the examples without a number', async () => {
+    const { code, lines, errors } = await start('run.ts', [], {}).ended;
+    const examples = (await readdir(new URL('..', import.meta.url))).filter((file) => /^\d\d-/.test(file));
     expect({ code, errors }).to.deep.equal({ code: 0, errors: '' });
-    expect(lines.at(-1)).to.equal('  reader: out of the block');
+    expect(lines[0]).to.equal('npm run example 01  Three slow steps');
+    expect(lines).to.have.lengthOf(examples.length);
   });
+
+  for (const number of ['03', '3'])
+    it(`runs example ${number}, which needs no server`, async () => {
+      const { code, lines, errors } = await start('run.ts', [number], {}).ended;
+      expect({ code, errors }).to.deep.equal({ code: 0, errors: '' });
+      expect(lines.at(-1)).to.equal('  reader: out of the block');
+    });
+
+  for (const [args, complaint] of [
+    [['03', 'more'], 'Example 03 does not take more: npm run example 03'],
+    [['06', '--help'], 'Example 06 does not take --help: npm run example 06 [folder]'],
+    [['06', '/no/folder'], '"folder" must exist, got /no/folder: npm run example 06 [folder]'],
+    [['7', '/no/file'], '"file.csv.gz" must exist, got /no/file: npm run example 07 [file.csv.gz]'],
+    [
+      ['10', 'measur'],
+      '"command" must be one of measure, fill, worker, got measur: npm run example 10 [command] [argument]',
+    ],
+  ] as const)
+    it(`refuses the arguments ${args.join(' ')} before a server is started`, async () => {
+      const outcome = await start('run.ts', [...args], { DATABASE_URL: '', NATS_URL: '' }).ended;
+      expect(outcome).to.deep.equal({ code: 1, lines: [], errors: `${complaint}\n` });
+    });
 
   it('uses the server that is named, instead of starting one', async () => {
     const { code, lines, errors } = await start('run.ts', ['07'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
