@@ -8,16 +8,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 
 import { bufferedPipeline } from 'buffered-pipeline';
+
+import { interruption, temporaryFolder } from './ending.ts';
 
 const PAGES = 20;
 const ROWS = 50;
@@ -50,13 +50,12 @@ async function* rows(source: AsyncIterable<{ page: number; body: string }>, sign
 }
 
 async function run(name: string, source: AsyncIterable<string>) {
-  const folder = await mkdtemp(join(tmpdir(), 'pages-to-gzip-'));
-  const file = join(folder, 'rows.csv.gz');
+  await using folder = await temporaryFolder('pages-to-gzip-');
+  const file = join(folder.path, 'rows.csv.gz');
   const start = performance.now();
-  await pipeline(source, createGzip(), createWriteStream(file));
+  await pipeline(source, createGzip(), createWriteStream(file), { signal: interruption });
   const time = performance.now() - start;
   const csv = await text(createReadStream(file).pipe(createGunzip()));
-  await rm(folder, { recursive: true });
   const expected = Array.from({ length: PAGES * ROWS }, (_, id) => `${id},${id * 10}\n`);
   assert.equal(csv, expected.join(''));
   console.log(`${name}: ${(time / 1000).toFixed(2)} s, ${expected.length} rows read back, all as expected`);

@@ -8,8 +8,7 @@
  * Run after npm run build: node --import tsx examples/04-progress.ts [folder], by default the node_modules of the clone
  */
 import { createHash } from 'node:crypto';
-import { mkdtemp, opendir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { opendir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -17,6 +16,8 @@ import { gzip } from 'node:zlib';
 
 import { bufferedPipeline, type StageStatistics } from 'buffered-pipeline';
 import { MultiBar } from 'cli-progress';
+
+import { interruption, temporaryFolder } from './ending.ts';
 
 const REFRESH = 100;
 const REFRESH_WITHOUT_TERMINAL = 1000;
@@ -91,12 +92,13 @@ function summary(stages: StageStatistics[]) {
   console.log(`The bottleneck is "${slowest!.name}": it works ${share(slowest!.working, slowest!)} of its life.`);
 }
 
-const store = await mkdtemp(join(tmpdir(), 'progress-'));
-const buffer = bufferedPipeline({ statistics: true });
+await using store = await temporaryFolder('progress-');
+// Disposed of before the folder is: by then, no file is being written.
+await using buffer = bufferedPipeline({ statistics: true, signal: interruption });
 const paths = buffer(files(root), { name: 'files', bufferSize: 64 });
 const read = buffer(contents(paths), { name: 'contents', bufferSize: 8 });
 const small = buffer(compressed(read), { name: 'compressed', bufferSize: 8 });
-const done = buffer(stored(small, store), { name: 'stored' });
+const done = buffer(stored(small, store.path), { name: 'stored' });
 
 const endView = liveView(() => buffer.statistics());
 let bytes = 0;
@@ -104,7 +106,6 @@ try {
   for await (const length of done) bytes += length;
 } finally {
   endView();
-  await rm(store, { recursive: true });
 }
 summary(buffer.statistics());
 console.log(`${bytes} bytes, compressed`);

@@ -22,6 +22,7 @@ import { stringify } from 'csv-stringify';
 import QueryStream from 'pg-query-stream';
 import { Pool } from 'undici';
 
+import { interruption } from './ending.ts';
 import { openDatabase } from './servers/database.ts';
 import { startPriceService } from './servers/prices.ts';
 
@@ -63,11 +64,11 @@ async function priced(order: Order, signal?: AbortSignal) {
 }
 
 async function* unbuffered(): Orders & AsyncGenerator {
-  for await (const order of orders(ROWS_UNBUFFERED)) yield await priced(order);
+  for await (const order of orders(ROWS_UNBUFFERED)) yield await priced(order, interruption);
 }
 
 function buffered(): Orders {
-  const buffer = bufferedPipeline();
+  const buffer = bufferedPipeline({ signal: interruption });
   const rows = buffer(orders(ROWS), { bufferSize: CALLS_AT_ONCE });
   // The signal of the stage, so that calls under way end with it. That of `map` does not abort when the stage is destroyed.
   const calls = ({ signal }: { signal: AbortSignal }) => {

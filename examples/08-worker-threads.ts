@@ -9,8 +9,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pipeline } from 'node:stream/promises';
@@ -19,12 +19,13 @@ import bcrypt from 'bcryptjs';
 import { bufferedPipeline } from 'buffered-pipeline';
 import { Piscina } from 'piscina';
 
+import { interruption, temporaryFolder } from './ending.ts';
 import hashed, { type Account } from './workers/hash.ts';
 
 const ACCOUNTS = 16;
 
-const folder = await mkdtemp(join(tmpdir(), 'accounts-'));
-const input = join(folder, 'accounts.csv');
+await using folder = await temporaryFolder('accounts-');
+const input = join(folder.path, 'accounts.csv');
 const rows = Array.from(
   { length: ACCOUNTS },
   (_, index) => `account ${index},${randomUUID()},${bcrypt.genSaltSync()}\n`,
@@ -44,12 +45,12 @@ async function* hashedHere(source: AsyncIterable<Account>) {
 }
 
 async function run(name: string, lines: AsyncIterable<string>) {
-  const output = join(folder, name);
+  const output = join(folder.path, name);
   const pauses = monitorEventLoopDelay({ resolution: 1 });
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
   pauses.enable();
-  await pipeline(lines, createWriteStream(output));
+  await pipeline(lines, createWriteStream(output), { signal: interruption });
   pauses.disable();
   const time = performance.now() - start;
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -79,4 +80,3 @@ console.log(`${alone.lines.length} lines in order, the same from worker threads 
 const atWork = (pool.histogram.runTime.mean * ACCOUNTS) / together.time;
 console.log(`threads at work, on average: ${atWork.toFixed(2)} of ${threads}`);
 console.log(`worker threads / one thread: ${(together.time / alone.time).toFixed(2)}`);
-await rm(folder, { recursive: true });

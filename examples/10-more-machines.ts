@@ -19,6 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Consumer, jetstream, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
 import { bufferedPipeline } from 'buffered-pipeline';
 
+import { interruption } from './ending.ts';
 import { measure } from './more-machines/measure.ts';
 import { connectToServer, createQueue, fill, type Job, JOBS, RESULTS, WORKERS } from './more-machines/queue.ts';
 
@@ -86,14 +87,13 @@ async function work(client: JetStreamClient, signal: AbortSignal, isBuffered: bo
 async function worker(mode = 'buffered') {
   if (mode !== 'buffered' && mode !== 'unbuffered')
     throw new Error(`"mode" must be buffered or unbuffered, got ${mode}`);
-  const stop = new AbortController();
-  process.once('SIGTERM', () => stop.abort(new Error('SIGTERM')));
   const connection = await connectToServer();
   try {
-    const { done, givenBack } = await work(jetstream(connection), stop.signal, mode === 'buffered');
+    const { done, givenBack } = await work(jetstream(connection), interruption, mode === 'buffered');
     console.log(`worker ${process.pid}: ${done} done, ${givenBack.length} given back: ${givenBack.join(' ')}`);
   } finally {
     await connection.drain(); // What is given back has not been sent before this.
+    if (interruption.aborted) process.exitCode = 0; // To be stopped is how a worker ends.
   }
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 
+import { interruption } from '../ending.ts';
 import { connectToServer, createQueue, fill, JOBS, RESULTS, WORKERS } from './queue.ts';
 import { type Mode, startWorker } from './worker-process.ts';
 
@@ -11,10 +12,14 @@ const PROGRESS_EVERY = 1000;
 
 export async function measure(messages: number): Promise<void> {
   const connection = await connectToServer();
-  const unbuffered = await throughput(connection, messages, 1, 'unbuffered');
   const buffered: number[] = [];
-  for (const workers of [1, 2, 3]) buffered.push(await throughput(connection, messages, workers, 'buffered'));
-  await connection.drain();
+  let unbuffered: number;
+  try {
+    unbuffered = await throughput(connection, messages, 1, 'unbuffered');
+    for (const workers of [1, 2, 3]) buffered.push(await throughput(connection, messages, workers, 'buffered'));
+  } finally {
+    await connection.drain();
+  }
   const one = buffered[0]!;
   console.log(`1 worker, unbuffered: ${unbuffered.toFixed()} messages/s`);
   console.log(`1 worker, buffered: ${one.toFixed()} messages/s, ${(one / unbuffered).toFixed(2)} times unbuffered`);
@@ -37,6 +42,7 @@ async function throughput(connection: NatsConnection, messages: number, count: n
     return ((messages - 1) / (Date.parse(last_ts) - Date.parse(first_ts))) * 1000;
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
+    if (interruption.aborted) console.log(`Stopped ${count} workers. The queue stays on the server.`);
   }
 }
 
@@ -45,10 +51,10 @@ async function whenDone(manager: JetStreamManager, messages: number, name: strin
     const { state } = await manager.streams.info(RESULTS);
     if (state.messages === messages) return state;
     console.log(`  ${name}: ${state.messages} of ${messages} results`);
-    await sleep(PROGRESS_EVERY);
+    await sleep(PROGRESS_EVERY, undefined, { signal: interruption });
   }
 }
 
 async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await sleep(50);
+  while (!(await isTrue())) await sleep(50, undefined, { signal: interruption });
 }
