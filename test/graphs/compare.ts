@@ -6,7 +6,8 @@ import { expect } from 'chai';
 
 import { pass } from './delay.ts';
 import { type Consumer, type Graph, mayLeaveOpen, type Values } from './graph.ts';
-import { type Mode, nameOf, Program } from './program.ts';
+import { type Mode, Program } from './program.ts';
+import { nameOf } from './thrown.ts';
 
 /** More turns of the event loop than any of the programs passes without a generator that starts or ends. */
 const MOST_TURNS = 500;

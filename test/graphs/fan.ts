@@ -1,6 +1,7 @@
 /** Generators and loops that read several inputs, or one together. */
 import { type Delay, pass } from './delay.ts';
 import type { FanIn, FanOut, Timing, Values } from './graph.ts';
+import { isThrown } from './thrown.ts';
 
 export async function* concat(left: Values, right: Values, { after }: FanIn): AsyncGenerator<string> {
   yield* left;
@@ -95,8 +96,10 @@ async function loop(source: Values, pause: Delay | undefined): Promise<Collected
 
 /** All values in the order of their names, since that of their coming may vary, then the first error. */
 function* inOrder(all: Collected[]): Generator<string> {
+  const errors = all.flatMap(({ errors: own }) => own);
+  for (const error of errors) if (!isThrown(error)) throw error;
   yield* all.flatMap(({ values }) => values).toSorted();
-  for (const error of all.flatMap(({ errors }) => errors)) throw error;
+  for (const error of errors) throw error;
 }
 
 export async function* passed(source: Values): AsyncGenerator<string> {

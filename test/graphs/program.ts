@@ -19,6 +19,7 @@ import {
 } from './graph.ts';
 import { readByHand } from './readers.ts';
 import { adapted, unadapted } from './streams.ts';
+import { isThrown, nameOf, THROWN, TRUTHY } from './thrown.ts';
 
 /** Makes a stage, or nothing: then streams between stages are plain generators, too. */
 export interface Mode {
@@ -26,14 +27,8 @@ export interface Mode {
   isPlain: boolean;
 }
 
-/** Thrown by identity; those that streams cannot carry come last. */
-const THROWN: unknown[] = [new Error('zero'), new Error('one'), { an: 'object' }, 'text', undefined, null, 0, ''];
-const TRUTHY = 4;
-
-/** An error by its number. */
-export function nameOf(error: unknown): string {
-  const index = THROWN.indexOf(error);
-  return index === -1 ? `not thrown by any generator: ${String(error)}` : `thrown ${index}`;
+function isStage(part: Head | Step): boolean {
+  return part.kind !== 'adapter' && part.bufferSize !== undefined;
 }
 
 /** How many generators of one kind have started and have cleaned up. */
@@ -104,7 +99,8 @@ export class Program {
         const error = this.thrown(step.count);
         last = this.#mode.isPlain ? unadapted(last, step, error) : adapted(last, step, error, inputCanFail);
       } else {
-        last = this.#stage(step, this.#step(step, last, inputCanFail, place), `${place.path}:${index}`);
+        const mayReject = inputCanFail || !isStage(steps[index - 1] ?? head);
+        last = this.#stage(step, this.#step(step, last, mayReject, place), `${place.path}:${index}`);
       }
     }
     return last;
@@ -240,7 +236,7 @@ export class Program {
         yield* this.#build(graph, { path: `${path}t`, attempt });
         return;
       } catch (error) {
-        if (attempt >= count % 3) throw error;
+        if (attempt >= count % 3 || !isThrown(error)) throw error;
         if (pause !== undefined) await pass(pause);
       }
     }
@@ -251,11 +247,11 @@ export class Program {
   #step(
     step: Exclude<Step, { kind: 'adapter' }>,
     source: Values,
-    inputCanFail: boolean,
+    mayReject: boolean,
     place: Place,
   ): AsyncGenerator<string> {
     if ('graph' in step) return this.#each(step, source, place);
-    return isTransformation(step) ? this.#transformed(step, source) : readByHand(source, step, inputCanFail);
+    return isTransformation(step) ? this.#transformed(step, source) : readByHand(source, step, mayReject);
   }
 
   async *#transformed({ kind, count, work, after }: Transformation, source: Values): AsyncGenerator<string> {
@@ -276,7 +272,7 @@ export class Program {
         if (after !== undefined) await pass(after);
       }
     } catch (error) {
-      if (kind !== 'recover') throw error;
+      if (kind !== 'recover' || !isThrown(error)) throw error;
       yield `recovered from ${nameOf(error)}`;
     }
   }
@@ -302,6 +298,7 @@ export class Program {
       try {
         for await (const value of inner) yield value;
       } catch (error) {
+        if (!isThrown(error)) throw error;
         yield `caught ${nameOf(error)}`;
       }
     } else if (kind === 'each: beside') {

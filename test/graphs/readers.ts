@@ -7,9 +7,9 @@ import type { HandReader, Values } from './graph.ts';
 export function readByHand(
   source: Values,
   { kind, count, after }: HandReader,
-  inputCanFail: boolean,
+  mayReject: boolean,
 ): AsyncGenerator<string> {
-  if (kind === 'ahead') return ahead(source, after, inputCanFail);
+  if (kind === 'ahead') return ahead(source, after, mayReject);
   if (kind === 'batches') return batches(source, count + 1);
   if (kind === 'polling') return polling(source, after);
   return channel(source, count + 1);
@@ -53,12 +53,12 @@ async function* channel(source: Values, size: number): AsyncGenerator<string> {
 }
 
 /** Asks for the next value before it hands on the one it has. */
-async function* ahead(source: Values, pause: Delay | undefined, inputCanFail: boolean): AsyncGenerator<string> {
+async function* ahead(source: Values, pause: Delay | undefined, mayReject: boolean): AsyncGenerator<string> {
   const iterator = source[Symbol.asyncIterator]();
   const ask = (): Promise<IteratorResult<string>> => {
     const next = iterator.next();
-    // Unbuffered, too, it may fail when nobody waits for it any more.
-    if (inputCanFail) next.catch(() => {});
+    // When this generator is closed, nobody waits for it. Reads of a stage are not unhandled then; those of others may be.
+    if (mayReject) next.catch(() => {});
     return next;
   };
   let next = ask();
