@@ -294,6 +294,8 @@ describe('A stage that two generators share', function () {
         const failing = async function* (): AsyncGenerator<number> {
           const { value } = await shared[Symbol.asyncIterator]().next();
           yield value as number;
+          // Until both have read.
+          await turn(4);
           throw BOOM;
         };
         const rescue = buffer(

@@ -408,6 +408,18 @@ describe('A loop that shares a stage with a generator', function () {
         await generator;
       });
 
+      it(`is told the error behind the other's value; it ${how}, size ${bufferSize}`, async () => {
+        const buffer = bufferedPipeline();
+        const gate = deferred();
+        const shared = buffer(gated(gate.promise, failingAfter(1, BOOM)), { bufferSize });
+        const generator = outcomeOf(buffer(read(shared), { bufferSize }));
+        await settle();
+        const outside = rejection(shared[Symbol.asyncIterator]().next());
+        gate.resolve();
+        expect(await outside).to.equal(BOOM);
+        expect((await generator).values).to.deep.equal([1]);
+      });
+
       it(`is told the end when the other gets the error and catches it; it ${how}, size ${bufferSize}`, async () => {
         const buffer = bufferedPipeline();
         const gate = deferred();
