@@ -353,3 +353,40 @@ describe('A stage that two generators share', function () {
     });
   }
 });
+
+describe('A stage that a loop outside makes and waits for', function () {
+  this.timeout(2000);
+  const unhandled = unhandledInEach();
+
+  /** Yields 1, then is in a step for good. */
+  async function* stuck(): AsyncGenerator<number> {
+    yield 1;
+    await never;
+  }
+
+  const leaving: Record<string, (stage: Stage<number>, iterator: AsyncIterator<number>) => unknown> = {
+    left: (_, iterator) => iterator.return!(),
+    destroyed: (stage) => stage.destroy(),
+  };
+
+  for (const bufferSize of SIZES) {
+    for (const [way, leave] of Object.entries(leaving)) {
+      for (const stages of [1, 2]) {
+        it(`lives on when another chain is ${way} in a step: of ${stages} stages, size ${bufferSize}`, async () => {
+          const buffer = bufferedPipeline();
+          let chain = buffer(stuck(), { bufferSize });
+          if (stages === 2) chain = buffer(pass(chain), { bufferSize });
+          const iterator = chain[Symbol.asyncIterator]();
+          await iterator.next();
+          await settle();
+
+          const other = outcomeOf(buffer(paced(5), { bufferSize }));
+          expect(await orWaits(Promise.resolve(leave(chain, iterator)))).to.not.equal('waits');
+
+          expect(await other).to.deep.equal({ values: range(5), failed: false, error: undefined });
+          expect(unhandled).to.deep.equal([]);
+        });
+      }
+    }
+  }
+});

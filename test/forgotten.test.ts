@@ -28,10 +28,10 @@ async function collectGarbage(): Promise<void> {
   }
 }
 
-/** How many of those referred to have stayed. Bun's collector takes for a reference whatever looks like one. */
+/** Fails if those referred to have stayed: a leak keeps all. An inline cache may hold one; Bun's collector misses more. */
 function expectCollected(references: WeakRef<object>[]): void {
   const left = references.filter((reference) => reference.deref() !== undefined);
-  expect(left).to.have.length.below('bun' in process.versions ? references.length / 2 : 1);
+  expect(left).to.have.length.below('bun' in process.versions ? references.length / 2 : 3);
 }
 
 type Rows = AsyncGenerator<number>;
@@ -194,6 +194,8 @@ for (const [use, run] of Object.entries(uses)) {
         expectCollected(stages.slice(0, stages.length * 0.6));
         expectCollected(pages.slice(0, 18));
         expect((await iterator.next()).done).to.equal(false);
+        // An error that it hands to a stage of another pipeline would take the next one along.
+        await settle();
         expect(getEventListeners(controller.signal, 'abort')).to.have.length.below(3);
         expect(await collect(buffer(range(3)))).to.deep.equal(range(3));
         controller.abort();
