@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 
 import { bufferedPipeline, type BufferedPipeline } from '../lib/index.ts';
-import { type AnyIterable, deferred, range, rejection, settle, stateOf, turn } from './helpers.ts';
+import { type AnyIterable, deferred, range, rejection, settle, turn } from './helpers.ts';
 
 const BOOM = new Error('boom');
 const OTHER = new Error('other');
@@ -88,6 +88,11 @@ function throwing(error: unknown): () => never {
 
 function nothing(): void {}
 
+/** Takes a while, but no turn of the event loop. */
+async function ticks(): Promise<void> {
+  for (let tick = 0; tick < 5; tick++) await Promise.resolve();
+}
+
 interface Chain {
   last: AsyncIterable<number>;
   buffer: BufferedPipeline;
@@ -142,7 +147,7 @@ describe('A generator that waits for its input when a loop is left', function ()
         'the first of two': [throwing(BOOM), nothing],
         'in the middle': [nothing, throwing(BOOM), nothing],
         'behind a clean-up that lasts': [() => settle(), throwing(BOOM)],
-        'and its clean-up lasts': [nothing, () => settle().then(throwing(BOOM))],
+        'and its clean-up takes some ticks': [nothing, () => ticks().then(throwing(BOOM))],
       })) {
         it(`has the loop told what its finally throws, as unbuffered: ${way}, ${leave}, ${where}`, async () => {
           expect(await rejection(act(chain(way, cleans, false)))).to.equal(BOOM);
@@ -169,14 +174,25 @@ describe('A generator that waits for its input when a loop is left', function ()
         expect(chained.log.at(-1)).to.equal('source');
       });
 
-      it(`is waited for: ${way}, ${leave}`, async () => {
-        const cleaned = deferred();
-        const chained = chain(way, [nothing, () => cleaned.promise]);
-        const left = act(chained);
-        expect(await stateOf(left)).to.equal('pending');
-        cleaned.resolve();
-        await left;
+      it(`is waited for, if its clean-up lasts no longer than a turn: ${way}, ${leave}`, async () => {
+        let isCleaned = false;
+        const clean = async (): Promise<void> => {
+          await ticks();
+          isCleaned = true;
+        };
+        const chained = chain(way, [nothing, clean]);
+        await act(chained);
+        expect(isCleaned).to.equal(true);
         chained.gate.resolve();
+      });
+
+      it(`has what a longer clean-up throws told once, to the loop or to disposal: ${way}, ${leave}`, async () => {
+        const told: unknown[] = [];
+        const chained = chain(way, [nothing, () => settle().then(throwing(BOOM))]);
+        await act(chained).catch((error: unknown) => told.push(error));
+        chained.gate.resolve();
+        await chained.buffer[Symbol.asyncDispose]().catch((error: unknown) => told.push(error));
+        expect(told).to.deep.equal([BOOM]);
       });
     }
 
@@ -272,7 +288,7 @@ describe('A generator that waits for its input when a loop is left', function ()
   });
 });
 
-/** A step that hands on, and notes when it starts and when its clean-up, which lasts, is over. */
+/** A step that hands on, and notes when its clean-up begins, and when it is over. */
 async function* step(
   log: string[],
   name: number,
@@ -286,7 +302,7 @@ async function* step(
     }
   } finally {
     log.push(`${name} closes`);
-    await turn(2);
+    await ticks();
     log.push(`${name} is closed`);
   }
 }

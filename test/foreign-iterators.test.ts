@@ -149,6 +149,8 @@ interface Chain {
   input: Stage<unknown>;
   /** What the consumer reads: the same, or one that reads it. */
   stage: Stage<unknown>;
+  /** A stage that fails when it is read, and that no other could read: made after them, and before any has started. */
+  failing: Stage<number>;
   buffer: BufferedPipeline;
   controller: AbortController;
   /** Has the iterator yield. */
@@ -228,7 +230,7 @@ const waysOut: Record<string, (chain: Chain) => Promise<unknown>> = {
   },
   'an error that has left the pipeline': async (chain) => {
     await begin(chain);
-    expect(await rejection(collect(chain.buffer(failingAfter(0, BOOM))))).to.equal(BOOM);
+    expect(await rejection(collect(chain.failing))).to.equal(BOOM);
   },
 };
 
@@ -236,7 +238,8 @@ function newChain(source: Source<unknown>, isReadByStage: boolean): Omit<Chain, 
   const controller = new AbortController();
   const buffer = bufferedPipeline({ signal: controller.signal });
   const input = buffer(source);
-  return { input, stage: isReadByStage ? buffer(pass(input)) : input, buffer, controller };
+  const stage = isReadByStage ? buffer(pass(input)) : input;
+  return { input, stage, failing: buffer(failingAfter(0, BOOM)), buffer, controller };
 }
 
 /** How the iterator is given. */
@@ -371,7 +374,7 @@ const unreadEnds: Record<string, (chain: Omit<Chain, 'give'>) => unknown> = {
   'return() of its iterator': ({ input }) => input[Symbol.asyncIterator]().return!(),
   abort: ({ controller }) => controller.abort(),
   disposal: ({ buffer }) => buffer[Symbol.asyncDispose](),
-  'an error that has left the pipeline': ({ buffer }) => rejection(collect(buffer(failingAfter(0, BOOM)))),
+  'an error that has left the pipeline': ({ failing }) => rejection(collect(failing)),
 };
 
 /** A generator whose first value was taken by hand, and how often its `finally` has run. */
