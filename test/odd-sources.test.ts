@@ -761,10 +761,11 @@ describe('A stage that is not needed any more', function () {
     controller.abort();
   });
 
-  for (const event of EVENTS) {
-    it(`is collectable if it was traced when it was dropped: ${event}`, async () => {
+  const traced = EVENTS.flatMap((event) => [false, true].map((statistics) => ({ event, statistics })));
+  for (const { event, statistics } of traced) {
+    it(`is collectable if it was traced when it was dropped: ${event}${statistics ? ', and measured' : ''}`, async () => {
       const references: WeakRef<object>[] = [];
-      const buffer = bufferedPipeline();
+      const buffer = bufferedPipeline({ statistics });
       const channel = `buffered-pipeline:stage:${event}`;
       let count = 0;
       const listener = (): void => void count++;
@@ -917,7 +918,6 @@ describe('The async context of a source', function () {
       storage.enterWith(`entered ${n}`);
       return iterator.next();
     },
-    'exit()': (iterator) => storage.exit(() => iterator.next()),
     'run() around a later tick': (iterator, n) =>
       storage.run(`run ${n}`, async () => {
         await turn();
@@ -940,7 +940,14 @@ describe('The async context of a source', function () {
               answer = await ask(iterator, n);
             }
           }
-          const values = await storage.run('consumer', () => collect(buffer(reader())));
+          const values: number[] = [];
+          await storage.run('consumer', async () => {
+            for await (const value of buffer(reader())) {
+              values.push(value);
+              // The buffers fill, so that who takes a value is who has the source asked for the next.
+              await turn(4);
+            }
+          });
           expect(values).to.deep.equal(range(8));
           expect(seen).to.have.lengthOf(9);
           expect(new Set(seen).size).to.equal(1);
