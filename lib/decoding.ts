@@ -18,10 +18,12 @@ export class DecodingIterator<T> implements SourceIterator<T> {
     if (this.#end !== undefined) return this.#end;
     const result = await this.#iterator.next();
     if (result.done) return this.#endWith(result);
-    const { value } = result;
-    return ArrayBuffer.isView(value)
-      ? { done: false, value: this.#decoder.write(value as unknown as Buffer) as T }
-      : result;
+    return this.decoded(result);
+  }
+
+  decoded<R extends IteratorResult<T, unknown>>(result: R): R {
+    if (result.done || !ArrayBuffer.isView(result.value)) return result;
+    return { done: false, value: this.#decoder.write(result.value as unknown as Buffer) as T } as R;
   }
 
   return(value: undefined): Promise<IteratorResult<T, unknown>> {

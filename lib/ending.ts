@@ -1,7 +1,7 @@
 /** How far a stage that was destroyed is: what leaving it waits for, and what went wrong in its clean-up. */
 import { setImmediate } from 'node:timers';
 
-import { isCausedBy, Failure } from './errors.ts';
+import { Failure, isAbortError, isCausedBy } from './errors.ts';
 
 /** Shared by all that nobody waits for. */
 const NONE: never[] = [];
@@ -32,7 +32,7 @@ export class Ending {
   #upstreamFailure: Failure | undefined;
   #onCleaned: (() => void)[] = NONE;
   #onReleased: (() => void)[] = NONE;
-  /** Whether one of its reads has failed, for the generator to go on to its clean-up. */
+  /** Whether the generator, as far as known, has waited for nothing but reads that have failed, and goes on to its clean-up. */
   #isLetGo = false;
   /** What its reads have failed with for no other reason. That it comes out of the generator again is no failure. */
   #letGoWith: unknown[] = NONE;
@@ -59,7 +59,7 @@ export class Ending {
     if (returned === undefined) return cleaned();
     // Detached: what goes wrong is kept for whoever asks.
     void returned.then(cleaned, (error: unknown) => {
-      this.failure ??= new Failure(error);
+      if (!this.isExpected(error)) this.failure ??= new Failure(error);
       cleaned();
     });
   }
@@ -76,19 +76,28 @@ export class Ending {
     });
   }
 
-  /** A read of the generator fails because its stage was destroyed: with an error made for that, or with a failure of its own. */
-  readFails(made?: Error): void {
-    this.#isLetGo = true;
-    if (made !== undefined) this.#letGoWith = added(this.#letGoWith, made);
+  /** Reads of the generator fail because their stage was destroyed. */
+  readsFail(areDirect: boolean): void {
+    if (areDirect) this.#isLetGo = true;
   }
 
   /**
-   * The step under way has thrown. If a read of the generator has failed, what it throws instead comes from its clean-up. If
-   * not, the step had run ahead of a reader that has left: unbuffered, it would not have run.
+   * The step under way has thrown. If the generator waited for a read that has failed, what it throws instead comes from its
+   * clean-up. If not, the step had run ahead of a reader that has left: unbuffered, it would not have run. An `AbortError` is
+   * what becomes of work under way.
    */
   stepThrew(error: unknown): void {
-    if (!this.#isLetGo || this.#letGoWith.some((cause) => isCausedBy(error, cause))) return;
-    this.failure ??= new Failure(error);
+    if (this.#isLetGo && !this.isExpected(error) && !isAbortError(error)) this.failure ??= new Failure(error);
+  }
+
+  /** An error that comes out of the generator is not its own. */
+  expects(error: unknown): void {
+    this.#letGoWith = added(this.#letGoWith, error);
+  }
+
+  /** Whether an error has come of an end that was made for the generator. */
+  isExpected(error: unknown): boolean {
+    return this.#letGoWith.some((cause) => isCausedBy(error, cause));
   }
 
   /** Calls back at once where there is nothing to wait for. */

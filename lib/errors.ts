@@ -9,8 +9,13 @@ function withCode<E extends Error>(error: E, code: string): E & { code: string }
   return Object.assign(error, { code });
 }
 
+/** A value may be of a kind that throws when it is looked at. */
 function received(value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 40, breakLength: Infinity });
+  try {
+    return inspect(value, { depth: 0, maxStringLength: 40, breakLength: Infinity });
+  } catch {
+    return `a value of type ${typeof value}`;
+  }
 }
 
 /** An argument of the wrong kind. */
@@ -58,17 +63,28 @@ export function abortError(options?: ErrorOptions): Error {
 }
 
 export function isAbortError(error: unknown): boolean {
-  return isNativeError(error) && error.name === 'AbortError';
+  try {
+    return isNativeError(error) && error.name === 'AbortError';
+  } catch {
+    return false;
+  }
 }
 
 /** Whether an error is `cause`, or was made of it: an error around another one says so in its `cause`. */
 export function isCausedBy(error: unknown, cause: unknown): boolean {
   for (let at = error, depth = 0; depth < MAX_CAUSES; depth++) {
     if (at === cause) return true;
-    if (!isNativeError(at)) return false;
-    at = at.cause;
+    at = causeOf(at);
   }
   return false;
+}
+
+function causeOf(error: unknown): unknown {
+  try {
+    return isNativeError(error) ? error.cause : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** So many causes are looked at: they may form a circle. */

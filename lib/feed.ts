@@ -3,7 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 
 import { DecodingIterator } from './decoding.ts';
 import type { Result } from './line.ts';
-import { endStream, failing, iterate, resolveSource, type SourceIterator } from './source.ts';
+import { endStream, failing, iterate, queuesReturn, resolveSource, type SourceIterator } from './source.ts';
 import type { Source, SourceContext } from './types.ts';
 
 export class Feed<T> {
@@ -33,8 +33,17 @@ export class Feed<T> {
     }
   }
 
-  decode(encoding: BufferEncoding): void {
-    if (this.#iterator !== undefined) this.#iterator = new DecodingIterator(this.#iterator, encoding);
+  /** From the next step on, bytes become text. Returns what does the same to a value that was yielded before. */
+  decode(encoding: BufferEncoding): ((result: Result<T>) => Result<T>) | undefined {
+    if (this.#iterator === undefined) return undefined;
+    const decoding = new DecodingIterator(this.#iterator, encoding);
+    this.#iterator = decoding;
+    return (result) => decoding.decoded(result);
+  }
+
+  /** Whether `return()` waits for a step under way. */
+  get queuesReturn(): boolean {
+    return this.#iterator !== undefined && queuesReturn(this.#iterator);
   }
 
   next(): Promise<Result<T>> {

@@ -20,6 +20,7 @@ export interface GroupMember {
  */
 export class Group implements Places, Abortable, Member {
   startedCount = 0;
+  readonly abandoned: Set<Place<ReadingStage>> = new Set();
   readonly #members = new Members<Handle<GroupMember>>();
   readonly #watch: Watch | undefined;
   #openCount = 0;
@@ -67,7 +68,8 @@ export class Group implements Places, Abortable, Member {
 
   /** Destroys all stages that there are. Stages made afterwards start afresh. */
   destroy(failure: Failure | undefined): void {
-    for (const { target } of Array.from(this.#members)) target?.cancel(failure);
+    // The last first: a generator that waits for its input is let go before that fails for a reason of its own.
+    for (const { target } of Array.from(this.#members).toReversed()) target?.cancel(failure);
   }
 
   abort(signal: AbortSignal): void {

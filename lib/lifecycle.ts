@@ -24,6 +24,8 @@ export interface Content<T> {
   meter: Meter | undefined;
   /** Those who wait. */
   readonly readers: Queue<Waiting<T>>;
+  /** Whether the `return()` of the source waits for a step under way. */
+  readonly queuesReturn: boolean;
   /** Throws away what is held. */
   clear(): void;
   /** Tells the meter how many values wait. */
@@ -49,12 +51,16 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   #ending: Ending | undefined;
   /** What the stage was destroyed with. */
   #failure: Failure | undefined;
+  /** Whether that was made for a generator which reads by listening for events. */
+  #isFailureMade = false;
   /** Whether the consumers of loops know how it ended. */
   #isTold = false;
   /** Whether an `'error'` event would only repeat what a loop was told, or what happened elsewhere. */
   #isSilent = false;
   /** Whether its reader has left: reads under way get what the step yields. */
   #isLeftNow = false;
+  /** The error that a read of its generator has failed with last. */
+  #failedRead: { error: unknown } | undefined;
   /** The generator for which the stage was destroyed. Whether a reader is its, and what becomes of it. */
   #closedFor: { isTheirs: (reader: Reader) => boolean; ending: Ending } | undefined;
 
@@ -92,9 +98,17 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
 
   /** A loop has been handed the error. */
   fail(failure: Failure, reader: Reader): void {
+    const owner = reader.owner?.stage as Lifecycle<any> | undefined;
+    if (owner !== undefined) owner.#readHasFailed(failure.error);
     this.#isTold = true;
     this.#isSilent = true;
     this.failStream(failure, reader);
+  }
+
+  /** A read of this stage's generator has failed. If that is destroyed in the same step, the error is not its own. */
+  #readHasFailed(error: unknown): void {
+    if (this.#ending === undefined) this.#failedRead = { error };
+    else this.#ending.expects(error);
   }
 
   /** The error is next in line for a stream. */
@@ -108,7 +122,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   /** The answer to those who ask after the stage was destroyed. */
   answerClosed(reader: Reader): Promise<Result<T>> {
     if (this.#closedFor?.isTheirs(reader)) return this.#failLateRead(this.#closedFor.ending);
-    return this.#isTold ? Promise.resolve(DONE) : Promise.reject(this.#tell(reader));
+    if (this.#isTold) return Promise.resolve(DONE);
+    return this.#isSilent ? rejectedQuietly(this.#tell(reader)) : Promise.reject(this.#tell(reader));
   }
 
   /** A generator that was closed in a step goes on and asks for more. It must not take what it gets for the end. */
@@ -116,8 +131,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     this.#closedFor = undefined;
     this.#isTold = true;
     const error = prematureClose();
-    ending.readFails(error);
-    return Promise.reject(error);
+    ending.expects(error);
+    return rejectedQuietly(error);
   }
 
   /** How a loop learns that the stage was destroyed. */
@@ -146,9 +161,14 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     const done = doneWith(value);
     if (this.isFinished) return done;
     if (this.isClosed) this.#isTold = true;
-    else if (this.#content.readers.some((waiting) => waiting.reader !== reader)) this.#leaveToOthers();
+    else if (this.#isAwaitedByOthers(reader)) this.#leaveToOthers();
     else this.leaveNow();
     return this.#whenReleased(reader, done);
+  }
+
+  /** An iterator that can be closed while it waits answers the others itself. */
+  #isAwaitedByOthers(reader: Reader): boolean {
+    return this.#content.queuesReturn && this.#content.readers.some((waiting) => waiting.reader !== reader);
   }
 
   #leaveToOthers(): void {
@@ -185,8 +205,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   }
 
   threwLate(error: unknown): void {
-    this.answeredLate(DONE);
-    this.#ending?.stepThrew(error);
+    if (this.#content.readers.length > 0) this.answeredLate(DONE);
+    else this.#ending!.stepThrew(error);
   }
 
   // Being let go
@@ -216,22 +236,27 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   }
 
   #closeAfterEnd(error: Error | null, callback: (error?: Error | null) => void): void {
+    const isLoopOver = this.isFinished;
     this.isFinished = true;
     this.#isTold = true;
     // A loop may have left while another waited, and got the end.
     this.#ending?.awaitReturn(undefined, () => {});
-    this.#announceClose(callback, error === null ? undefined : new Failure(error));
+    const failure = error === null ? undefined : new Failure(error);
+    // Readers by events learn of the end a microtask before they learn of the close, as with Node's own sources.
+    if (isLoopOver) this.#announceClose(callback, failure);
+    else queueMicrotask(() => this.#announceClose(callback, failure));
   }
 
   #closeEarly(error: Error | null, callback: (error?: Error | null) => void): void {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#content.meter?.stops(this.#failure);
     const ending = (this.#ending ??= new Ending(this.#content));
+    if (this.#failedRead !== undefined) ending.expects(this.#failedRead.error);
     this.#content.clear();
     this.#letReadersGo();
     if (this.isStepping) this.#letUpstreamGo(ending);
     const returned = this.#content.letSourceGo(() => this.#abortReason());
-    ending.awaitReturn(returned, () => this.place.abandon((read) => read.#closeFor(ending, [], this.#failure)));
+    ending.awaitReturn(returned, () => this.place.abandon((read) => read.#closeFor(ending, [], this.#cause)));
     this.#announceEnd(ending, callback);
   }
 
@@ -253,9 +278,9 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     place.letGo((read, isAlone, possible) => {
       const isTheirs = (reader: Reader): boolean => reader === possible || reader.owner === place;
       const reads = read.#content.readers.take(({ reader }) => isTheirs(reader));
-      if (!isAlone || read.#content.readers.length > 0) return failReads(ending, reads, this.#failure);
+      if (!isAlone || read.#content.readers.length > 0) return failReads(ending, reads, this.#cause);
       read.#closedFor = { isTheirs, ending };
-      read.#closeFor(ending, reads, this.#failure);
+      read.#closeFor(ending, reads, this.#cause);
     });
   }
 
@@ -263,7 +288,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   #closeFor(reader: Ending, reads: Waiting<unknown>[], failure: Failure | undefined): void {
     if (this.isClosed || this.isFinished) return;
     // Who reads by listening for events is told by an 'error' event; who reads on by a loop finds the end.
-    this.#failure = failure ?? (this.#content.isReadAsStream ? new Failure(prematureClose()) : undefined);
+    this.#failure = failure ?? (this.#content.isReadAsStream ? this.#madeFailure(reader) : undefined);
     this.#isTold = failure === undefined;
     this.#isSilent = true;
     this.#stage.destroy(this.#failure?.eventError);
@@ -271,9 +296,21 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
+  #madeFailure(reader: Ending): Failure {
+    const error = prematureClose();
+    this.#isFailureMade = true;
+    reader.expects(error);
+    return new Failure(error);
+  }
+
+  /** What has gone wrong, for the stages upstream. */
+  get #cause(): Failure | undefined {
+    return this.#isFailureMade ? undefined : this.#failure;
+  }
+
   #abortReason(): unknown {
-    if (this.#failure === undefined) return abortError();
-    const cause = this.#failure.error;
+    if (this.#cause === undefined) return abortError();
+    const cause = this.#cause.error;
     return isAbortError(cause) ? cause : abortError({ cause });
   }
 
@@ -319,12 +356,20 @@ function failReads(ending: Ending, reads: Waiting<unknown>[], failure: Failure |
   if (reads.length === 0) return;
   if (failure !== undefined) failure.isTold = true;
   const made = failure === undefined ? prematureClose() : undefined;
-  ending.readFails(made);
+  if (made !== undefined) ending.expects(made);
+  ending.readsFail(reads.every(({ reader }) => reader.isDirect));
   const error = made ?? failure?.error;
   for (const waiting of reads) {
     waiting.reader.owner?.waits?.resumes();
     rejectQuietly(waiting, error);
   }
+}
+
+/** An answer which, if nobody looks at it, loses nothing. */
+function rejectedQuietly(reason: unknown): Promise<never> {
+  const answer = Promise.reject<never>(reason);
+  answer.catch(() => {});
+  return answer;
 }
 
 /** What `return(value)` of a generator answers, which awaits the value. */

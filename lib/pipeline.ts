@@ -57,8 +57,9 @@ export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipelin
     if (meters === undefined) throw statisticsOff();
     return meters.statistics();
   };
-  buffer[Symbol.asyncDispose] = () => group.dispose();
-  return buffer;
+  const dispose = (): Promise<void> => group.dispose();
+  // A vm context of an older Node.js may know no such symbol.
+  return Symbol.asyncDispose ? Object.assign(buffer, { [Symbol.asyncDispose]: dispose }) : (buffer as BufferedPipeline);
 }
 
 function checkObject(name: string, value: unknown): void {

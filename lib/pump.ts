@@ -58,6 +58,8 @@ export class Pump<T> implements Content<T> {
   #step: Promise<Result<T>> | undefined;
   /** That of the text which the values are to be decoded to. */
   #encoding: BufferEncoding | undefined;
+  /** What the step under way yields is to be decoded by this. */
+  #decodeStep: ((result: Result<T>) => Result<T>) | undefined;
 
   constructor({ stage, group, source, label, meter }: PumpParts<T>) {
     this.#stage = stage;
@@ -74,6 +76,10 @@ export class Pump<T> implements Content<T> {
 
   get isReadAsStream(): boolean {
     return this.#stream !== undefined;
+  }
+
+  get queuesReturn(): boolean {
+    return this.#feed?.queuesReturn ?? false;
   }
 
   /** How many values wait that are not in Node's buffer. The last answer, which none follows, is no value. */
@@ -134,7 +140,8 @@ export class Pump<T> implements Content<T> {
 
   #wait(reader: Reader): Promise<Result<T>> {
     const { handle } = this.lifecycle;
-    handle.hold(this.lifecycle);
+    // A generator that waits is referred to by whoever waits for it in turn.
+    if (reader.owner === undefined) handle.hold(this.lifecycle);
     const promise = this.#line.wait(reader);
     reader.owner?.waits?.starves();
     if (!this.isStepping) this.#askInContext();
@@ -198,7 +205,18 @@ export class Pump<T> implements Content<T> {
   /** From now on, values that are bytes become text. */
   decode(encoding: BufferEncoding): void {
     this.#encoding = encoding;
-    this.#feed?.decode(encoding);
+    const decode = this.#feed?.decode(encoding);
+    if (decode === undefined) return;
+    if (this.isStepping) this.#decodeStep = decode;
+    for (const { result, failure, promise } of this.#line.answers.drain()) {
+      const text = result && decode(result);
+      this.#line.answers.push({
+        result: text,
+        failure,
+        promise: text ? Promise.resolve(text) : promise,
+        behind: undefined,
+      });
+    }
   }
 
   // Asking the source
@@ -255,13 +273,20 @@ export class Pump<T> implements Content<T> {
 
   #callSource(feed: Feed<T>): void {
     feed.open();
-    if (this.#encoding !== undefined) feed.decode(this.#encoding);
+    if (this.#encoding !== undefined) void feed.decode(this.#encoding);
     // A function that destroys its own stage may still return a stream. Nobody is left to be told how closing that goes.
     if (this.lifecycle.isClosed) feed.return()?.catch(() => {});
   }
 
   #answered(result: Result<T>): void {
-    const step = this.#stepDone();
+    if (this.#decodeStep === undefined) return this.#receive(result, this.#stepDone());
+    const text = this.#decodeStep(result);
+    this.#decodeStep = undefined;
+    void this.#stepDone();
+    this.#receive(text, Promise.resolve(text));
+  }
+
+  #receive(result: Result<T>, step: Promise<Result<T>>): void {
     if (this.lifecycle.isClosed) return this.lifecycle.answeredLate(result);
     if (result.done) {
       this.isOver = true;

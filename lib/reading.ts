@@ -31,7 +31,12 @@ export interface ReadingStage {
   readonly isOver: boolean;
   /** Whether a read of this reader is under way. */
   awaits(reader: Reader): boolean;
+  /** Destroys the stage because of another. */
+  cancel(failure: undefined): void;
 }
+
+/** Is told of a stage that goes along with one that is destroyed. `isAlone`: nobody else is known to read it. */
+type Visit<S> = (read: S, isAlone: boolean, reader?: Reader) => void;
 
 /** Told when a generator waits for a stage, and when it is answered. */
 export interface Waits {
@@ -100,6 +105,8 @@ export function apart(work: () => void): void {
 export interface Places extends Iterable<Place<ReadingStage>> {
   /** How many of them have started and are not over. */
   startedCount: number;
+  /** Those that nobody reads any more, as long as somebody may come to. */
+  readonly abandoned: Set<Place<ReadingStage>>;
 }
 
 /** The place of a stage among those that read and are read. It does not keep its stage alive. */
@@ -126,6 +133,10 @@ export class Place<S extends ReadingStage> implements Member {
   #nested: Place<S>[] = NONE;
   /** Readers behind which this stage may be. */
   #possible: Members<Handle<Reader>> | undefined;
+  /** Whether it is known what its generator was reading when the stage was destroyed in the middle of a step. */
+  #isAttributed = false;
+  /** Until then, what to do when it is. */
+  #visit: Visit<any> | undefined;
 
   constructor(handle: Handle<S>, places: Places) {
     this.handle = handle;
@@ -164,7 +175,7 @@ export class Place<S extends ReadingStage> implements Member {
     depth--;
   }
 
-  /** The source has ended well: what it has left unread is nobody's concern. */
+  /** The source is over. If it has ended well, what it has left unread is nobody's concern. */
   end(): void {
     if (this.#isStarted) this.#places.startedCount--;
     this.#isStarted = false;
@@ -172,6 +183,7 @@ export class Place<S extends ReadingStage> implements Member {
     this.#reads = undefined;
     this.#nested = NONE;
     this.#possible = undefined;
+    for (const place of this.#places.abandoned) place.#closeIfUnknown();
   }
 
   /**
@@ -182,23 +194,56 @@ export class Place<S extends ReadingStage> implements Member {
     const reads = Array.from(this.#reads ?? NONE);
     this.end();
     for (const read of reads.toSorted((one, other) => other.#madeAt - one.#madeAt)) {
-      if (read.#readers.length === 0 && !read.#isReadElsewhere && !read.#isKnown()) inTurn(() => read.#visit(visit));
+      if (!read.#isAbandoned) continue;
+      if (read.#isKnown()) this.#places.abandoned.add(read);
+      else inTurn(() => read.#tell(visit));
     }
   }
 
-  /**
-   * The stage is destroyed in the middle of a step. Visits the stages that its generator reads, or the one read that can only be
-   * its own. `isAlone`: nobody else is known to read the stage.
-   */
-  letGo(visit: (read: S, isAlone: boolean, reader?: Reader) => void): void {
+  get #isAbandoned(): boolean {
+    return this.#readers.length === 0 && !this.#isReadElsewhere;
+  }
+
+  /** Another stage is over: it may have been the last one that could come to read this one. */
+  #closeIfUnknown(): void {
+    if (this.#isAbandoned && this.#isKnown()) return;
+    this.#places.abandoned.delete(this);
+    if (this.#isAbandoned) inTurn(() => this.stage?.cancel(undefined));
+  }
+
+  /** The stage is destroyed in the middle of a step. Visits the stages that its generator reads. */
+  letGo(visit: Visit<S>): void {
     const reads = [...(this.#reads ?? NONE), ...this.#nested];
-    const reader = this.#onlyPossibleRead();
+    const possible = this.#possible;
     this.end();
+    this.#isAttributed = reads.length > 0;
     for (const read of reads) {
       read.#forget(this);
-      inTurn(() => read.#visit(visit));
+      inTurn(() => read.#tell(visit));
     }
-    if (reader !== undefined) inTurn(() => (reader.place as Place<S>).#visit(visit, reader));
+    if (this.#isAttributed || possible === undefined) return;
+    this.#possible = possible;
+    this.#visit = visit;
+    this.#claimRead();
+  }
+
+  /** Visits the one read under way that can only be this generator's. If there are several, some may be of others. */
+  #claimRead(): void {
+    const found: Reader[] = [];
+    for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);
+    const [reader] = found;
+    if (reader === undefined || found.length > 1 || !reader.place.stage?.awaits(reader)) return;
+    this.claim(reader);
+  }
+
+  /** Visits the stage of a reader that is its generator's. */
+  claim(reader: Reader): void {
+    const visit = this.#visit;
+    if (visit === undefined) return;
+    this.#isAttributed = true;
+    this.#visit = undefined;
+    this.#possible = undefined;
+    inTurn(() => (reader.place as Place<S>).#tell(visit, reader));
   }
 
   /** The stage is over for its readers. */
@@ -259,22 +304,19 @@ export class Place<S extends ReadingStage> implements Member {
 
   /** Whether some stage can come to read this one. */
   #isKnown(): boolean {
-    for (const place of this.#places) if (place.#canKnow(this)) return true;
+    for (const place of this.#places) {
+      if (place !== this && place.stage?.isOver === false && place.wasGiven(this)) return true;
+    }
     return false;
   }
 
-  /**
-   * The one read under way that can only be this generator's, which is not known to read anything. If there are several, some
-   * may be of others.
-   */
-  #onlyPossibleRead(): Reader | undefined {
-    const found: Reader[] = [];
-    if (this.#reads?.isEmpty === false) return undefined;
-    for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);
-    return found.length === 1 ? found[0] : undefined;
+  /** Whether it may be behind a read: it is not over, or it is still in the step in which it was destroyed. */
+  get mayBeReading(): boolean {
+    const { stage } = this;
+    return stage !== undefined && (!stage.isOver || (stage.isStepping && !this.#isAttributed));
   }
 
-  #visit(visit: (read: S, isAlone: boolean, reader?: Reader) => void, reader?: Reader): void {
+  #tell(visit: Visit<S>, reader?: Reader): void {
     const { stage } = this;
     if (stage !== undefined) visit(stage, this.#readers.length === 0, reader);
   }
@@ -292,6 +334,8 @@ export class Reader {
   owner: Place<any> | undefined;
   /** Whether what it is handed may be caught within the pipeline. */
   isInside = false;
+  /** Whether the last request was made within a step, so that the generator may wait for nothing but the answer. */
+  isDirect = false;
   #isDecided = false;
   #candidates: Place<ReadingStage>[] = NONE;
 
@@ -303,20 +347,28 @@ export class Reader {
 
   /** A value is asked for. */
   asks(): void {
+    this.isDirect = calling !== undefined;
     if (calling === undefined) {
       if (!this.#isDecided) this.#decide();
+      else if (this.#candidates.length > 0) this.#claim();
     } else if (calling !== this.owner || !this.isInside) {
       this.#belongsTo(calling);
     }
   }
 
   /**
-   * Whether it waits, and no stage but this one can be behind it. A stage that was made later is not taken for one which this one has
-   * made: the next request of a server makes stages, too.
+   * Whether no stage but this one can be behind it. A stage that was made later is not taken for one that this one has made:
+   * the next request of a server makes stages, too.
    */
   canOnlyBe(reading: Place<any>): boolean {
-    if (this.owner !== undefined || !this.place.stage?.awaits(this) || !reading.wasGiven(this.place)) return false;
-    return this.#candidates.every((place) => place === reading || place.stage?.isOver !== false);
+    if (this.owner !== undefined || !reading.wasGiven(this.place)) return false;
+    return this.#candidates.every((place) => place === reading || !place.mayBeReading);
+  }
+
+  /** A generator that was closed in a step goes on, and asks for more. */
+  #claim(): void {
+    const reading = this.#candidates.filter((place) => place.mayBeReading);
+    if (reading.length === 1 && reading[0]!.wasGiven(this.place)) reading[0]!.claim(this);
   }
 
   #belongsTo(owner: Place<any>): void {

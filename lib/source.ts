@@ -56,6 +56,11 @@ function iterateOther<T>(iterable: SourceIterable<T>): SourceIterator<T> {
   return new SyncIterator(iterator as Iterator<T>);
 }
 
+/** Whether `return()` waits for a step under way. */
+export function queuesReturn(iterator: object): boolean {
+  return isGenerator(iterator as AsyncIterator<unknown>);
+}
+
 /** An iterator that fails with what was thrown before there was one. */
 export function failing(error: unknown): SourceIterator<never> {
   return (async function* (): AsyncGenerator<never> {
@@ -88,7 +93,7 @@ class ForeignIterator<T> implements SourceIterator<T> {
 
   constructor(iterator: AsyncIterator<T>) {
     this.#iterator = iterator;
-    this.#next = iterator.next;
+    this.#next = checkedNext(iterator);
   }
 
   async next(): Promise<IteratorResult<T, unknown>> {
@@ -109,7 +114,7 @@ class SyncIterator<T> implements SourceIterator<T> {
 
   constructor(iterator: Iterator<T | PromiseLike<T>>) {
     this.#iterator = iterator;
-    this.#next = iterator.next;
+    this.#next = checkedNext(iterator);
   }
 
   async next(): Promise<IteratorResult<T, unknown>> {
@@ -174,6 +179,11 @@ class WebStreamIterator<T> implements SourceIterator<T> {
     this.#isReleased = true;
     this.#reader.releaseLock();
   }
+}
+
+function checkedNext<Next>({ next }: { next: Next }): Next {
+  if (typeof next !== 'function') throw wrongResult('iterator', 'an object with a method next()', { next });
+  return next;
 }
 
 /** What an iterator answers, if it is an object as `for await` demands. The original is not used again. */

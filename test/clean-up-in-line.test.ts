@@ -71,13 +71,6 @@ const waiting: Record<string, (source: AsyncIterable<number>, clean: Clean) => A
       await clean();
     }
   },
-  async *'an operator of Node'(source, clean) {
-    try {
-      yield* source instanceof Readable ? (source.map((value: number) => value) as AsyncIterable<number>) : source;
-    } finally {
-      await clean();
-    }
-  },
 };
 
 function throwing(error: unknown): () => never {
