@@ -10,6 +10,7 @@ import type { Group, GroupMember } from './group.ts';
 import { DONE, rejectQuietly, type Result, type Waiting } from './line.ts';
 import { Handle } from './members.ts';
 import type { Meter } from './meter.ts';
+import { NodePart } from './node-part.ts';
 import type { Queue } from './queue.ts';
 import { streamHasEnded } from './readable.ts';
 import { Place, type Reader, type ReadingStage } from './reading.ts';
@@ -39,13 +40,18 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   readonly handle: Handle<Lifecycle<any>>;
   readonly place: Place<Lifecycle<any>>;
   readonly group: Group;
+  readonly node: NodePart;
   /** Whether the source's end has been handed over. */
   isFinished = false;
   /** Whether the stage was destroyed. */
   isClosed = false;
+  /** Whether its generator has cleaned up, too. */
+  isCleaned = false;
   /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
   isLeft = false;
 
+  /** Has Node emit 'close', if it learnt of the end when the stage was closed already. */
+  #lateCallback: ((error?: Error | null) => void) | undefined;
   readonly #stage: Readable;
   readonly #content: Content<T>;
   #ending: Ending | undefined;
@@ -68,6 +74,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     this.#stage = stage;
     this.#content = content;
     this.group = group;
+    this.node = new NodePart(stage, (error, callback) => this.close(error, callback));
     this.handle = new Handle<Lifecycle<any>>(this);
     this.place = new Place(this.handle, group);
   }
@@ -90,10 +97,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   end(): void {
     this.isFinished = true;
     for (const waiting of this.#content.readers.drain()) waiting.resolve(DONE);
-    // Node emits 'end' when it finds nothing to read behind the last value, then 'close'.
-    this.#stage.push(null);
-    this.#stage.read();
-    this.#stage.destroy();
+    this.node.end();
   }
 
   /** A loop has been handed the error. */
@@ -115,7 +119,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   failStream(failure: Failure, reader: Reader): void {
     if (this.isClosed) return;
     this.#failure = failure;
-    this.#stage.destroy(failure.eventError);
+    this.node.destroy(failure.eventError);
     this.#handedOver(failure, reader);
   }
 
@@ -180,7 +184,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   leaveNow(): void {
     this.#isTold = true;
     this.#isLeftNow = true;
-    this.#stage.destroy();
+    this.node.destroy();
   }
 
   #whenReleased(reader: Reader, done: Promise<Result<T>>): Promise<Result<T>> {
@@ -216,7 +220,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     if (this.isClosed || this.isFinished) return;
     this.#failure = failure;
     this.#isSilent = true;
-    this.#stage.destroy(failure?.eventError);
+    this.node.destroy(failure?.eventError);
   }
 
   /**
@@ -226,6 +230,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
    * @param callback - Has Node emit 'close', and the error before if there is one.
    */
   close(error: Error | null, callback: (error?: Error | null) => void): void {
+    // Node learns late of it.
+    if (this.isClosed) return this.isCleaned ? callback() : void (this.#lateCallback = callback);
     this.#content.measure();
     this.isClosed = true;
     this.group.left();
@@ -291,7 +297,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     this.#failure = failure ?? (this.#content.isReadAsStream ? this.#madeFailure(reader) : undefined);
     this.#isTold = failure === undefined;
     this.#isSilent = true;
-    this.#stage.destroy(this.#failure?.eventError);
+    this.node.destroy(this.#failure?.eventError);
     const ending = this.#ending!;
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
@@ -339,10 +345,14 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
 
   #announceClose(callback: (error?: Error | null) => void, failure?: Failure): void {
     this.group.delete(this.handle);
+    this.handle.drop();
+    this.isCleaned = true;
     const { meter } = this.#content;
     if (failure !== undefined) meter?.fails(failure);
     meter?.closes();
-    callback(failure !== undefined && this.#emitsErrors ? failure.eventError : null);
+    const error = failure !== undefined && this.#emitsErrors ? failure.eventError : null;
+    callback(error);
+    this.#lateCallback?.(error);
   }
 
   /** As for any stream, an error that nobody listens for ends the process, unless somebody was told or it came from elsewhere. */

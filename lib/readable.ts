@@ -17,3 +17,10 @@ export const streamHasEnded: (stream: Readable) => boolean = getter('readableEnd
 
 /** Whether Node takes the stream for destroyed, or failed, before its end. */
 export const streamWasAborted: (stream: Readable) => boolean = getter('readableAborted');
+
+export const isStreamReadable: (stream: Readable) => boolean = getter('readable');
+export const streamIsDestroyed: (stream: Readable) => boolean = getter('destroyed');
+export const streamIsClosed: (stream: Readable) => boolean = getter('closed');
+
+/** What the stream was destroyed with. */
+export const streamError: (stream: Readable) => Error | null = getter('errored');

@@ -46,7 +46,7 @@ export class Watch {
 
   delete(pipeline: Abortable): void {
     this.#pipelines.delete(pipeline);
-    if (!this.#isListening || !this.#pipelines.isEmpty) return;
+    if (!this.#isListening || this.#pipelines.size > 0) return;
     // Not by the disposable that was answered: a vm context may know no `Symbol.dispose`.
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#isListening = false;

@@ -2,8 +2,18 @@
 import { Readable } from 'node:stream';
 
 import { StageIterator } from './iterator.ts';
+import type { NodePart } from './node-part.ts';
 import { Pump, type PumpParts } from './pump.ts';
-import { pushedLength, streamDidRead, streamHasEnded, streamWasAborted } from './readable.ts';
+import {
+  isStreamReadable,
+  pushedLength,
+  streamDidRead,
+  streamError,
+  streamHasEnded,
+  streamIsClosed,
+  streamIsDestroyed,
+  streamWasAborted,
+} from './readable.ts';
 
 /** Where Node's `isErrored()` asks first. What a loop was told is never emitted, which is what it would go by otherwise. */
 const isErrored = Symbol.for('nodejs.stream.errored');
@@ -31,6 +41,7 @@ export class BufferedStage<T> extends Readable {
   }
 
   override read(size?: number): T | null {
+    this.#node.observe();
     this.#pump.meetStreamReader();
     const value = super.read(size) as T | null;
     this.#pump.afterStreamRead();
@@ -38,6 +49,7 @@ export class BufferedStage<T> extends Readable {
   }
 
   override on(event: string | symbol, listener: Listener): this {
+    this.#node.observe();
     if (READING_EVENTS.has(event)) this.#pump.meetStreamReader();
     if (event === 'data') this.#pump.watch();
     return super.on(event, listener);
@@ -47,9 +59,25 @@ export class BufferedStage<T> extends Readable {
     return this.on(event, listener);
   }
 
+  override prependListener(event: string | symbol, listener: Listener): this {
+    this.#node.observe();
+    return super.prependListener(event, listener);
+  }
+
+  override prependOnceListener(event: string | symbol, listener: Listener): this {
+    this.#node.observe();
+    return super.prependOnceListener(event, listener);
+  }
+
+  override destroy(error?: Error): this {
+    this.#node.catchUp();
+    return super.destroy(error);
+  }
+
   /** What is given back goes to the loop that waits, or else into Node's buffer, where loops look first. */
   override unshift(chunk: unknown, encoding?: BufferEncoding): void {
     if (chunk !== null && this.#pump.giveBack(chunk as T)) return;
+    this.#node.observe();
     this.#pump.openStream();
     super.unshift(chunk, encoding);
   }
@@ -69,10 +97,15 @@ export class BufferedStage<T> extends Readable {
     this.#pump.lifecycle.close(error, callback);
   }
 
+  get #node(): NodePart {
+    return this.#pump.lifecycle.node;
+  }
+
   static {
     const define = (name: PropertyKey, get: (this: BufferedStage<unknown>) => unknown): void => {
       // Not in the class body: Node's types declare properties, which TypeScript does not let accessors override.
-      Object.defineProperty(this.prototype, name, { get, configurable: true });
+      const inherited = Object.getOwnPropertyDescriptor(Readable.prototype, name);
+      Object.defineProperty(this.prototype, name, { ...inherited, get, configurable: true });
     };
     define(isErrored, function () {
       return this.errored !== null;
@@ -83,12 +116,24 @@ export class BufferedStage<T> extends Readable {
     define('readableDidRead', function () {
       return streamDidRead(this) || this.#pump.loopDidRead;
     });
-    // When a loop is over, so is the stage, though Node has not emitted 'end' yet.
+    // When a loop is over, so is the stage, though Node has not emitted 'end' yet, or does not know.
     define('readableEnded', function () {
       return this.#pump.lifecycle.isFinished || streamHasEnded(this);
     });
     define('readableAborted', function () {
-      return !this.#pump.lifecycle.isFinished && streamWasAborted(this);
+      return !this.#pump.lifecycle.isFinished && (this.#node.isBehind || streamWasAborted(this));
+    });
+    define('readable', function () {
+      return !this.#node.isBehind && isStreamReadable(this);
+    });
+    define('destroyed', function () {
+      return this.#node.isBehind || streamIsDestroyed(this);
+    });
+    define('closed', function () {
+      return this.#node.isBehind ? this.#pump.lifecycle.isCleaned : streamIsClosed(this);
+    });
+    define('errored', function () {
+      return this.#node.isBehind ? this.#node.error : streamError(this);
     });
   }
 }
