@@ -2,38 +2,59 @@
  * The errors of the package. Codes and names are those of Node's own streams, so that code which tells Node's errors
  * apart works unchanged. What a user's code throws is never wrapped on its way to a loop.
  */
-import { inspect } from 'node:util';
-import { isNativeError } from 'node:util/types';
+import { isNativeError, isPromise } from 'node:util/types';
 
 function withCode<E extends Error>(error: E, code: string): E & { code: string } {
   return Object.assign(error, { code });
 }
 
-/** A value may be of a kind that throws when it is looked at. */
-function received(value: unknown): string {
+/** What kind of thing a value is. Its contents may be secret, and looking at them may throw. */
+function kindOf(value: unknown): string {
+  if (value === null || ['undefined', 'number', 'boolean'].includes(typeof value)) return String(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (isPromise(value)) return 'a promise';
   try {
-    return inspect(value, { depth: 0, maxStringLength: 40, breakLength: Infinity });
+    if (Array.isArray(value)) return 'an array';
+    const { name } = value.constructor;
+    return typeof name !== 'string' || ['', 'Object'].includes(name) ? 'an object' : `an instance of ${name}`;
   } catch {
-    return `a value of type ${typeof value}`;
+    return 'an object';
   }
 }
 
-/** An argument of the wrong kind. */
-export function wrongType(name: string, rule: string, value: unknown): TypeError {
-  return withCode(new TypeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_INVALID_ARG_TYPE');
+/** An argument of the wrong kind. The hint says how to mend a common mistake. */
+export function wrongType(name: string, rule: string, value: unknown, hint?: string): TypeError {
+  const message = `"${name}" must be ${rule}, got ${kindOf(value)}${hint === undefined ? '' : `: ${hint}`}`;
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** What a generator function gets that was passed to `buffer()` itself, and reads its argument. */
+export function contextIterated(): TypeError {
+  const message =
+    'A source function is called with { signal }, which cannot be iterated: call a generator function yourself, as in buffer(step(source))';
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** An option that there is not, which would have no effect. */
+export function unknownOption(name: string, of: string, known: readonly string[], hint: string | undefined): TypeError {
+  const rule = known.map((option) => `"${option}"`).join(', ');
+  const message = `"${name}" is no option of ${of}: ${hint ?? `its options are ${rule}`}`;
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_VALUE');
 }
 
 /** A source that does not keep to the iteration protocol, where `for await` would throw, too. */
 export function wrongResult(method: string, rule: string, value: unknown): TypeError {
   return withCode(
-    new TypeError(`The source's ${method} must return ${rule}, got ${received(value)}`),
+    new TypeError(`The source's ${method} must return ${rule}, got ${kindOf(value)}`),
     'ERR_INVALID_RETURN_VALUE',
   );
 }
 
 /** An argument of the right kind with a value that cannot be. */
 export function outOfRange(name: string, rule: string, value: unknown): RangeError {
-  return withCode(new RangeError(`"${name}" must be ${rule}, got ${received(value)}`), 'ERR_OUT_OF_RANGE');
+  return withCode(new RangeError(`"${name}" must be ${rule}, got ${kindOf(value)}`), 'ERR_OUT_OF_RANGE');
 }
 
 /** What a pipeline answers that was not told to measure its stages. */
@@ -108,7 +129,7 @@ export class Failure {
   /** What was thrown, for `destroy()` and `'error'` events, which take what is falsy for no error at all. */
   get eventError(): Error {
     if (this.error && isReadable(this.error)) return this.error as Error;
-    return (this.#eventError ??= new Error(`The source threw ${received(this.error)}`, { cause: this.error }));
+    return (this.#eventError ??= new Error(`The source threw ${kindOf(this.error)}`, { cause: this.error }));
   }
 }
 

@@ -14,7 +14,6 @@ export class Feed<T> {
   /** What was given, or, once it was called, what it returned. */
   #source: Source<T>;
   #iterator: SourceIterator<T> | undefined;
-  #controller: AbortController | undefined;
 
   /** One of the callbacks is called for each step; they are made once. */
   constructor(source: Source<T>, onAnswer: (result: Result<T>) => void, onError: (error: unknown) => void) {
@@ -24,9 +23,9 @@ export class Feed<T> {
   }
 
   /** Calls a source function. It may destroy its own stage. */
-  open(): void {
+  open(context: SourceContext | undefined): void {
     try {
-      this.#source = resolveSource(this.#source, () => this.#sourceContext());
+      this.#source = resolveSource(this.#source, context);
       this.#iterator = iterate(this.#source);
     } catch (error) {
       this.#iterator = failing(error);
@@ -53,10 +52,6 @@ export class Feed<T> {
     return step;
   }
 
-  abort(reason: () => unknown): void {
-    this.#controller?.abort(reason());
-  }
-
   /** Closes the source, which has neither ended nor thrown. */
   return(): Promise<unknown> | undefined {
     try {
@@ -70,10 +65,5 @@ export class Feed<T> {
   /** Calls a method in the context of the first read. */
   run<Self, R>(method: (this: Self) => R, self: Self): R {
     return this.#context.runInAsyncScope(method, self);
-  }
-
-  #sourceContext(): SourceContext {
-    this.#controller = new AbortController();
-    return { signal: this.#controller.signal };
   }
 }

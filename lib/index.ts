@@ -3,6 +3,8 @@
 export { bufferedPipeline } from './pipeline.ts';
 export type {
   BufferedPipeline,
+  CallStatistics,
+  MapOptions,
   OperatorOptions,
   PipelineOptions,
   Source,

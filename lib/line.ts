@@ -8,14 +8,17 @@ export type Result<T> = IteratorResult<T, undefined>;
 
 export const DONE: Result<never> = Object.freeze({ done: true, value: undefined });
 
-/** What the source has answered. */
+/** What the source has answered, or, while there is neither a result nor a failure, a call of `buffer.map` is about to. */
 export interface Answer<T> {
-  /** The source's own promise: to hand it on to a loop saves a promise for each value. */
-  readonly promise: Promise<Result<T>>;
-  /** What it has come to, for a stream, which takes values at once. `undefined` if the source has thrown. */
-  readonly result: Result<T> | undefined;
-  readonly failure: Failure | undefined;
+  /** The source's own promise, if there is one: to hand it on to a loop saves a promise for each value. */
+  promise: Promise<Result<T>> | undefined;
+  result: Result<T> | undefined;
+  failure: Failure | undefined;
   behind: Answer<T> | undefined;
+}
+
+export function isPending(answer: Answer<unknown>): boolean {
+  return answer.result === undefined && answer.failure === undefined;
 }
 
 /** A consumer that waits in `next()`. */

@@ -59,9 +59,14 @@ export class Meter {
   #maxHeld = 0;
   #hasYielded = false;
   #hasFailed = false;
+  /** Of `buffer.map`: how many calls may be under way, how many are, and the sum of their milliseconds. */
+  readonly #concurrency: number | undefined;
+  #calls = 0;
+  #callTime = 0;
 
   /** @param label - The name of the stage, or its number where it has none. */
-  constructor(label: string | number, bufferSize: number) {
+  constructor(label: string | number, bufferSize: number, concurrency?: number) {
+    this.#concurrency = concurrency;
     this.#name = typeof label === 'number' ? `stage ${label}` : label;
     this.#bufferSize = bufferSize;
   }
@@ -75,12 +80,22 @@ export class Meter {
 
   /** The generator is asked for a value. It may have asked for one ahead itself, and still wait for that. */
   works(): void {
-    this.#enter(this.#waits > 0 ? 'starved' : 'working');
+    this.#enter(this.#waits > 0 && !this.#isBusy ? 'starved' : 'working');
+  }
+
+  /** So many calls of `buffer.map` are under way. */
+  calls(count: number): void {
+    if (this.#state !== 'unread') this.#settle();
+    this.#calls = count;
+  }
+
+  get #isBusy(): boolean {
+    return this.#calls === this.#concurrency;
   }
 
   /** The generator waits for a stage upstream. */
   starves(): void {
-    if (this.#waits++ === 0 && this.#state === 'working') this.#enter('starved');
+    if (this.#waits++ === 0 && this.#state === 'working' && !this.#isBusy) this.#enter('starved');
   }
 
   /** A stage upstream has answered. */
@@ -157,7 +172,15 @@ export class Meter {
       working: this.#working,
       starved: this.#starved,
       blocked: this.#blocked,
+      ...this.#callStatistics(),
     };
+  }
+
+  #callStatistics(): Pick<StageStatistics, 'calls'> {
+    if (this.#concurrency === undefined) return {};
+    const life = this.#working + this.#starved + this.#blocked;
+    const mean = life === 0 ? 0 : this.#callTime / life;
+    return { calls: { concurrency: this.#concurrency, underWay: this.#calls, mean } };
   }
 
   #enter(state: StageState): void {
@@ -172,6 +195,7 @@ export class Meter {
     const now = performance.now();
     const time = now - this.#since;
     this.#since = now;
+    this.#callTime += time * this.#calls;
     if (this.#state === 'working') this.#working += time;
     else if (this.#state === 'starved') this.#starved += time;
     else if (this.#state === 'blocked') this.#blocked += time;
@@ -195,9 +219,9 @@ export class Meters {
   #meters: Meter[] = [];
   #nextSweep = 2 * MOST_ENDED;
 
-  add(label: string | number, bufferSize: number): Meter {
+  add(label: string | number, bufferSize: number, concurrency?: number): Meter {
     if (this.#meters.length >= this.#nextSweep) this.#sweep();
-    const meter = new Meter(label, bufferSize);
+    const meter = new Meter(label, bufferSize, concurrency);
     this.#meters.push(meter);
     return meter;
   }

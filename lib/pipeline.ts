@@ -1,13 +1,33 @@
-/** A pipeline: the stages that share one fate, and the signal that can seal it. */
-import { outOfRange, statisticsOff, wrongType } from './errors.ts';
+/** What a user calls: makes a pipeline, and its stages. */
+import {
+  BUFFER,
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkName,
+  checkOptions,
+  checkSignal,
+  MAP,
+  PIPELINE,
+} from './arguments.ts';
+import type { Call } from './calls.ts';
+import { statisticsOff } from './errors.ts';
 import { Group } from './group.ts';
 import { Meters } from './meter.ts';
-import { isSignal } from './signal.ts';
 import { checkSource } from './source.ts';
 import { BufferedStage } from './stage.ts';
-import type { BufferedPipeline, PipelineOptions, Source, Stage, StageOptions } from './types.ts';
+import type {
+  BufferedPipeline,
+  MapOptions,
+  PipelineOptions,
+  Source,
+  Stage,
+  StageOptions,
+  StageStatistics,
+} from './types.ts';
 
 const DEFAULT_BUFFER_SIZE = 1;
+const DEFAULT_CONCURRENCY = 1;
 
 /**
  * Starts a pipeline: a group of buffered stages that work at the same time and share one fate.
@@ -38,59 +58,72 @@ const DEFAULT_BUFFER_SIZE = 1;
  * for await (const n of buffer(doubled(buffer(numbers())))) console.log(n); // prints 2, then 4
  */
 export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
-  checkObject('options', options);
+  checkOptions(options, PIPELINE, ['signal', 'statistics']);
   const { signal, statistics = false } = options;
-  const group = new Group(checkSignal(signal));
-  const meters = checkBoolean('statistics', statistics) ? new Meters() : undefined;
-  let madeCount = 0;
-  const buffer = <T>(source: Source<T>, stageOptions: StageOptions = {}): Stage<T> => {
-    checkSource(source);
-    checkObject('options', stageOptions);
-    const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = stageOptions;
-    checkBufferSize(bufferSize);
-    madeCount++;
-    const label = checkName(name) ?? madeCount;
-    const meter = meters?.add(label, bufferSize);
-    return new BufferedStage({ group, source, label, meter }, bufferSize) as unknown as Stage<T>;
-  };
-  buffer.statistics = () => {
-    if (meters === undefined) throw statisticsOff();
-    return meters.statistics();
-  };
-  const dispose = (): Promise<void> => group.dispose();
+  const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', statistics));
+  const buffer = <T>(source: Source<T>, stageOptions?: StageOptions): Stage<T> => pipeline.stage(source, stageOptions);
+  buffer.map = <T, U>(source: Source<T>, fn: Call<T, U>, mapOptions?: MapOptions): Stage<U> =>
+    pipeline.map(source, fn, mapOptions);
+  buffer.statistics = () => pipeline.statistics();
+  const dispose = (): Promise<void> => pipeline.group.dispose();
   // A vm context of an older Node.js may know no such symbol.
   return Symbol.asyncDispose ? Object.assign(buffer, { [Symbol.asyncDispose]: dispose }) : (buffer as BufferedPipeline);
 }
 
-function checkObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+class Pipeline {
+  readonly group: Group;
+  /** Where statistics are wanted. */
+  readonly #meters: Meters | undefined;
+  #madeCount = 0;
+
+  constructor(signal: AbortSignal | undefined, hasStatistics: boolean) {
+    this.group = new Group(signal);
+    if (hasStatistics) this.#meters = new Meters();
+  }
+
+  stage<T>(source: Source<T>, options: StageOptions = {}): Stage<T> {
+    checkSource(source);
+    checkOptions(options, BUFFER, ['bufferSize', 'name']);
+    const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = options;
+    checkInteger('bufferSize', bufferSize);
+    const label = this.#label(name);
+    const meter = this.#meters?.add(label, bufferSize);
+    return typed(new BufferedStage<T>({ group: this.group, source, label, meter }, bufferSize));
+  }
+
+  map<T, U>(source: Source<T>, fn: Call<T, U>, options: MapOptions = {}): Stage<U> {
+    checkSource(source);
+    checkFunction('fn', fn);
+    checkOptions(options, MAP, ['concurrency', 'bufferSize', 'name']);
+    const { concurrency = DEFAULT_CONCURRENCY, bufferSize = concurrency, name = nameOf(fn) } = options;
+    checkInteger('concurrency', concurrency);
+    checkInteger('bufferSize', bufferSize, concurrency, '"concurrency"');
+    const label = this.#label(name);
+    const meter = this.#meters?.add(label, bufferSize, concurrency);
+    const map = { fn, concurrency };
+    return typed(new BufferedStage<U>({ group: this.group, source, map, label, meter }, bufferSize));
+  }
+
+  statistics(): StageStatistics[] {
+    if (this.#meters === undefined) throw statisticsOff();
+    return this.#meters.statistics();
+  }
+
+  /** Its name, or its number among the stages of the pipeline. */
+  #label(name: unknown): string | number {
+    this.#madeCount++;
+    return checkName(name) ?? this.#madeCount;
+  }
 }
 
-function checkBoolean(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
-  return value;
+/** The same stage, for users: its class does not know the types of items where Node's has none. */
+function typed<T>(stage: BufferedStage<T>): Stage<T> {
+  return stage as unknown as Stage<T>;
 }
 
-function checkName(name: unknown): string | undefined {
-  if (name !== undefined && typeof name !== 'string') throw wrongType('name', 'a string', name);
-  return name;
-}
-
-/** Source functions have names mostly, generators have none. */
+/** Functions have names mostly, generators have none. */
 function nameOf(source: unknown): string | undefined {
   return typeof source === 'function' && typeof source.name === 'string' && source.name !== ''
     ? source.name
     : undefined;
-}
-
-function checkBufferSize(bufferSize: unknown): number {
-  if (typeof bufferSize !== 'number') throw wrongType('bufferSize', 'an integer >= 1', bufferSize);
-  if (!Number.isSafeInteger(bufferSize) || bufferSize < 1)
-    throw outOfRange('bufferSize', 'an integer >= 1', bufferSize);
-  return bufferSize;
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || isSignal(signal)) return signal;
-  throw wrongType('signal', 'an AbortSignal', signal);
 }

@@ -1,16 +1,18 @@
 /** The pump of a stage: asks the source for values, and hands them to whoever reads the stage. */
 import type { Readable } from 'node:stream';
 
+import { type Call, Calls } from './calls.ts';
 import { Failure } from './errors.ts';
 import { Feed } from './feed.ts';
 import type { Group } from './group.ts';
 import { type Content, Lifecycle } from './lifecycle.ts';
-import { type Answer, DONE, Line, type Result, type Waiting } from './line.ts';
+import { type Answer, DONE, isPending, Line, type Result, type Waiting } from './line.ts';
 import { isTraced, Meter } from './meter.ts';
 import type { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
 import { apart, isDeep, type Reader } from './reading.ts';
 import { closeUnread } from './source.ts';
+import { StageSignal } from './stage-signal.ts';
 import { StreamSide } from './stream-side.ts';
 import type { Source } from './types.ts';
 
@@ -18,7 +20,9 @@ import type { Source } from './types.ts';
 export interface PumpParts<T> {
   readonly stage: Readable;
   readonly group: Group;
-  readonly source: Source<T>;
+  readonly source: Source<any>;
+  /** What `buffer.map` calls for each value, and how many calls may be under way. */
+  readonly map?: { readonly fn: Call<any, T>; readonly concurrency: number } | undefined;
   /** The name of the stage, or its number where it has none. */
   readonly label: string | number;
   readonly meter: Meter | undefined;
@@ -32,19 +36,21 @@ export interface PumpParts<T> {
  * - *over*: the source has ended or thrown; this last answer waits in line behind the values.
  *
  * What always holds: at most `bufferSize` values wait for a reader, in the line and in Node's buffer, and a step is under
- * way only if there is room for what it yields.
+ * way only if there is room for what it yields. With `buffer.map`, calls that are under way are in line and count as well, and
+ * a step is under way only if a call is free for what it yields.
  */
 export class Pump<T> implements Content<T> {
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
-  isStepping = false;
-  isOver = false;
   /** There is one only where somebody observes. */
   meter: Meter | undefined;
   readonly lifecycle: Lifecycle<T>;
 
   readonly #stage: Readable;
   readonly #bufferSize: number;
+  /** There is one where there is a function to get it. */
+  readonly #signal: StageSignal | undefined;
+  readonly #calls: Calls<any, T> | undefined;
   readonly #label: string | number;
   readonly #line: Line<T> = new Line();
   /** Made when the stage is first read as a stream. */
@@ -52,21 +58,29 @@ export class Pump<T> implements Content<T> {
   /** Whether there has been a `'data'` listener. */
   #isWatched = false;
 
-  #source: Source<T>;
+  readonly #source: Source<any>;
   /** The source once it is opened. */
-  #feed: Feed<T> | undefined;
-  #step: Promise<Result<T>> | undefined;
+  #feed: Feed<any> | undefined;
+  #step: Promise<Result<any>> | undefined;
+  /** Whether the source is in a step. */
+  #isAsking = false;
+  /** Whether it has ended or thrown. */
+  #hasEnded = false;
+  /** The call for which those wait who waited when the stage was left. */
+  #lateAnswer: Answer<T> | undefined;
   /** That of the text which the values are to be decoded to. */
   #encoding: BufferEncoding | undefined;
   /** What the step under way yields is to be decoded by this. */
   #decodeStep: ((result: Result<T>) => Result<T>) | undefined;
 
-  constructor({ stage, group, source, label, meter }: PumpParts<T>) {
+  constructor({ stage, group, source, map, label, meter }: PumpParts<T>) {
     this.#stage = stage;
     this.#source = source;
     this.#bufferSize = stage.readableHighWaterMark;
     this.#label = label;
     this.meter = meter;
+    if (map !== undefined || typeof source === 'function') this.#signal = new StageSignal();
+    if (map !== undefined) this.#calls = new Calls(map.fn, map.concurrency, this.#signal!.context);
     this.lifecycle = new Lifecycle(stage, this, group);
   }
 
@@ -79,13 +93,24 @@ export class Pump<T> implements Content<T> {
   }
 
   get queuesReturn(): boolean {
-    return this.#feed?.queuesReturn ?? false;
+    return this.#calls !== undefined || (this.#feed?.queuesReturn ?? false);
   }
 
-  /** How many values wait that are not in Node's buffer. The last answer, which none follows, is no value. */
+  get isStepping(): boolean {
+    return this.#isAsking || (this.#calls !== undefined && this.#calls.count > 0);
+  }
+
+  get isOver(): boolean {
+    return this.#hasEnded && (this.#calls === undefined || this.#calls.count === 0);
+  }
+
+  /** How many values wait that are not in Node's buffer. The end and an error are no values. */
   get heldLength(): number {
-    const { length } = this.#line.answers;
-    return this.isOver && length > 0 ? length - 1 : length;
+    let length = 0;
+    for (let answer = this.#line.answers.first; answer !== undefined; answer = answer.behind) {
+      if (answer.result?.done === false) length++;
+    }
+    return length;
   }
 
   // Loops
@@ -100,9 +125,11 @@ export class Pump<T> implements Content<T> {
       if (this.#stage.readableFlowing) this.#takeOver(stream);
       if (stream.hasValues) return this.#takePushed();
     }
-    const answer = this.#line.readers.length > 0 ? undefined : this.#line.answers.shift();
-    if (answer !== undefined) return this.#take(answer, reader);
-    return this.isOver ? this.#endBehindStream() : this.#wait(reader);
+    const { first } = this.#line.answers;
+    if (first === undefined) return this.#hasEnded ? this.#endBehindStream() : this.#wait(reader);
+    if (isPending(first)) return this.#wait(reader);
+    this.#line.answers.shift();
+    return this.#take(first, reader);
   }
 
   leave(reader: Reader, value: unknown): Promise<Result<T>> {
@@ -118,7 +145,8 @@ export class Pump<T> implements Content<T> {
       if (this.#isWatched) this.#showToListeners(result!);
       this.#askInContext();
     }
-    return answer.promise;
+    if (answer.promise !== undefined) return answer.promise;
+    return failure === undefined ? Promise.resolve(result!) : Promise.reject(failure.error);
   }
 
   /** Node's buffer comes before the line. */
@@ -144,7 +172,7 @@ export class Pump<T> implements Content<T> {
     if (reader.owner === undefined) handle.hold(this.lifecycle);
     const promise = this.#line.wait(reader);
     reader.owner?.waits?.starves();
-    if (!this.isStepping) this.#askInContext();
+    this.#askInContext();
     return promise;
   }
 
@@ -183,7 +211,7 @@ export class Pump<T> implements Content<T> {
     if (stream.isBesideLoop || this.lifecycle.isClosed) return;
     stream.isWaiting = true;
     stream.drain();
-    if (stream.isWaiting && !this.isOver) this.lifecycle.handle.hold(this.lifecycle);
+    if (stream.isWaiting && !this.#hasEnded) this.lifecycle.handle.hold(this.lifecycle);
     this.#askInContext();
   }
 
@@ -207,7 +235,7 @@ export class Pump<T> implements Content<T> {
     this.#encoding = encoding;
     const decode = this.#feed?.decode(encoding);
     if (decode === undefined) return;
-    if (this.isStepping) this.#decodeStep = decode;
+    if (this.#isAsking) this.#decodeStep = decode;
     for (const { result, failure, promise } of this.#line.answers.drain()) {
       const text = result && decode(result);
       this.#line.answers.push({
@@ -223,26 +251,26 @@ export class Pump<T> implements Content<T> {
 
   /** A source sees one async context for its whole life: that of the first read. */
   #askInContext(): void {
-    if (this.isStepping || this.isOver) return;
+    if (this.#isAsking || this.#hasEnded) return;
     if (this.#feed === undefined) this.#ask();
     else this.#feed.run(this.#ask, this);
   }
 
   #ask(): void {
     const { isClosed, isLeft } = this.lifecycle;
-    if (!this.isStepping && !this.isOver && !isClosed && !isLeft && this.#hasRoom()) this.#takeStep();
+    if (!this.#isAsking && !this.#hasEnded && !isClosed && !isLeft && this.#hasRoom()) this.#takeStep();
   }
 
   #takeStep(): void {
     if (isDeep()) return queueMicrotask(() => this.#ask());
     const { place } = this.lifecycle;
     const outer = place.enter();
-    this.isStepping = true;
+    this.#isAsking = true;
     try {
       const feed = this.#feed ?? this.#openFeed();
       this.meter?.works();
       // A source function, or whoever is told of its work, may have destroyed the stage.
-      if (this.lifecycle.isClosed) this.isStepping = false;
+      if (this.lifecycle.isClosed) this.#isAsking = false;
       else this.#step = feed.next();
     } finally {
       place.leave(outer);
@@ -250,7 +278,7 @@ export class Pump<T> implements Content<T> {
   }
 
   #hasRoom(): boolean {
-    if (this.#line.readers.length > 0) return true;
+    if (this.#calls?.isFree === false) return false;
     const pushed = this.#stream === undefined ? 0 : pushedLength(this.#stage);
     return this.#line.answers.length + pushed < this.#bufferSize;
   }
@@ -264,7 +292,7 @@ export class Pump<T> implements Content<T> {
     this.#feed = feed;
     const { place } = this.lifecycle;
     place.start();
-    if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize);
+    if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize, this.#calls?.concurrency);
     place.waits = this.meter;
     this.meter?.start(this.#stage);
     if (!this.lifecycle.isClosed) this.#callSource(feed);
@@ -272,13 +300,13 @@ export class Pump<T> implements Content<T> {
   }
 
   #callSource(feed: Feed<T>): void {
-    feed.open();
+    feed.open(this.#signal?.context);
     if (this.#encoding !== undefined) void feed.decode(this.#encoding);
     // A function that destroys its own stage may still return a stream. Nobody is left to be told how closing that goes.
     if (this.lifecycle.isClosed) feed.return()?.catch(() => {});
   }
 
-  #answered(result: Result<T>): void {
+  #answered(result: Result<any>): void {
     if (this.#decodeStep === undefined) return this.#receive(result, this.#stepDone());
     const text = this.#decodeStep(result);
     this.#decodeStep = undefined;
@@ -286,67 +314,122 @@ export class Pump<T> implements Content<T> {
     this.#receive(text, Promise.resolve(text));
   }
 
-  #receive(result: Result<T>, step: Promise<Result<T>>): void {
-    if (this.lifecycle.isClosed) return this.lifecycle.answeredLate(result);
-    if (result.done) {
-      this.isOver = true;
-      this.lifecycle.place.end();
-      this.meter?.ends();
-    } else {
-      this.meter?.yields();
-    }
+  #receive(result: Result<any>, promise: Promise<Result<any>>): void {
+    if (this.lifecycle.isClosed) return this.#receiveLate(result);
+    if (result.done) this.#sourceEnds();
+    else if (this.#calls === undefined) this.meter?.yields();
+    else return this.#call(this.#calls, result.value);
     // Whoever was told may have destroyed the stage.
-    if (this.lifecycle.isClosed) return;
+    if (!this.lifecycle.isClosed) this.#deliver({ promise, result, failure: undefined, behind: undefined });
+  }
+
+  #receiveLate(result: Result<any>): void {
+    if (this.#calls === undefined) this.lifecycle.answeredLate(result);
+    else if (this.#calls.count === 0) this.lifecycle.answeredLate(DONE);
+  }
+
+  #sourceEnds(): void {
+    this.#hasEnded = true;
+    if (!this.isOver) return;
+    this.lifecycle.place.end();
+    this.meter?.ends();
+  }
+
+  #threw(error: unknown): void {
+    const promise = this.#stepDone();
+    if (this.lifecycle.isClosed) return this.lifecycle.threwLate(error);
+    this.#hasEnded = true;
+    const failure = new Failure(error);
+    this.meter?.fails(failure);
+    this.lifecycle.place.abandon((read) => read.cancel(failure));
+    if (!this.lifecycle.isClosed) this.#deliver({ promise, result: undefined, failure, behind: undefined });
+  }
+
+  /** An answer takes its place in line, or goes to who waits for it. */
+  #deliver(answer: Answer<T>): void {
     const waiting = this.#line.answers.length > 0 ? undefined : this.#line.readers.shift();
-    if (waiting !== undefined) this.#handOver(result, waiting);
-    else this.#keep({ promise: step, result, failure: undefined, behind: undefined });
+    if (waiting !== undefined) this.#handOver(answer, waiting);
+    else this.#keep(answer);
   }
 
   /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
-  #handOver(result: Result<T>, { reader, resolve }: Waiting<T>): void {
-    const { handle } = this.lifecycle;
-    if (this.#line.readers.length === 0) handle.release();
+  #handOver({ result, failure }: Answer<T>, { reader, resolve, reject }: Waiting<T>): void {
+    if (this.#line.readers.length === 0) this.lifecycle.handle.release();
     this.measure();
     this.#ask();
     reader.owner?.waits?.resumes();
-    if (this.#isWatched) this.#showToListeners(result);
-    resolve(result);
-    if (this.isOver) this.lifecycle.end();
+    if (failure !== undefined) {
+      reject(failure.error);
+      return this.lifecycle.fail(failure, reader);
+    }
+    if (this.#isWatched) this.#showToListeners(result!);
+    resolve(result!);
+    if (result!.done) this.lifecycle.end();
     else if (this.lifecycle.isLeft && !this.lifecycle.isClosed) this.lifecycle.leaveNow();
   }
 
   /** Nobody waits for it, unless the stage is read as a stream. */
   #keep(answer: Answer<T>): void {
     this.#line.answers.push(answer);
-    this.#stream?.drain();
-    if (this.isOver || !this.#stream?.isWaiting) this.lifecycle.handle.release();
-    this.measure();
-    this.#ask();
-    if (!this.isStepping && !this.isOver) this.meter?.blocks();
+    this.#advance();
   }
 
-  #threw(error: unknown): void {
-    const step = this.#stepDone();
-    if (this.lifecycle.isClosed) return this.lifecycle.threwLate(error);
-    this.isOver = true;
-    const failure = new Failure(error);
-    this.meter?.fails(failure);
-    this.lifecycle.place.abandon((read) => read.cancel(failure));
+  /** What is first in line may have become known, or been added. */
+  #advance(): void {
+    const { answers, readers } = this.#line;
+    while (readers.length > 0 && answers.first !== undefined && !isPending(answers.first)) {
+      this.#handOver(answers.shift()!, readers.shift()!);
+    }
     if (this.lifecycle.isClosed) return;
-    const waiting = this.#line.answers.length > 0 ? undefined : this.#line.readers.shift();
-    if (waiting === undefined) {
-      this.#keep({ promise: step, result: undefined, failure, behind: undefined });
+    this.#stream?.drain();
+    if (readers.length === 0 && (this.#hasEnded || !this.#stream?.isWaiting)) this.lifecycle.handle.release();
+    this.measure();
+    this.#ask();
+    this.#measureState();
+  }
+
+  /** The function of `buffer.map` is called for a value. Its answer is in line from now on. */
+  #call(calls: Calls<any, T>, value: unknown): void {
+    const answer: Answer<T> = { promise: undefined, result: undefined, failure: undefined, behind: undefined };
+    this.#line.answers.push(answer);
+    const { place } = this.lifecycle;
+    const outer = place.enter();
+    try {
+      calls.start(value, answer, this.#onCallSettled);
+    } finally {
+      place.leave(outer);
+    }
+    this.meter?.calls(calls.count);
+    if (this.lifecycle.isClosed) return;
+    this.#ask();
+    this.#measureState();
+  }
+
+  readonly #onCallSettled = (answer: Answer<T>): void => {
+    const { failure, result } = answer;
+    this.meter?.calls(this.#calls!.count);
+    if (this.lifecycle.isClosed) {
+      if (answer === this.#lateAnswer) this.lifecycle.answeredLate(result ?? DONE);
       return;
     }
-    waiting.reader.owner?.waits?.resumes();
-    waiting.reject(error);
-    this.lifecycle.fail(failure, waiting.reader);
+    if (failure === undefined) this.meter?.yields();
+    else this.meter?.fails(failure);
+    if (this.isOver) this.lifecycle.place.end();
+    if (!this.lifecycle.isClosed) this.#advance();
+  };
+
+  /** Tells the meter what the stage does while its source is not in a step. */
+  #measureState(): void {
+    if (this.meter === undefined || this.#isAsking) return;
+    if (this.isOver) this.meter.ends();
+    else if (this.#hasEnded || this.#calls?.isFree === false) this.meter.works();
+    else this.meter.blocks();
   }
 
   /** Forgets the promise of the step, and so its value. */
   #stepDone(): Promise<Result<T>> {
     const step = this.#step!;
-    this.isStepping = false;
+    this.#isAsking = false;
     this.#step = undefined;
     return step;
   }
@@ -360,12 +443,19 @@ export class Pump<T> implements Content<T> {
   }
 
   clear(): void {
+    if (this.#line.readers.length > 0) this.#lateAnswer = this.#line.answers.first;
     this.#line.answers.drain();
   }
 
   letSourceGo(reason: () => unknown): Promise<unknown> | undefined {
-    this.#feed?.abort(reason);
-    if (this.isOver) return undefined;
+    this.#signal?.abort(reason);
+    const returned = this.#hasEnded ? undefined : this.#returnSource();
+    return this.#calls === undefined || this.#calls.count === 0
+      ? returned
+      : Promise.all([returned, this.#calls.idle()]);
+  }
+
+  #returnSource(): Promise<unknown> | undefined {
     return this.#feed === undefined ? closeUnread(this.#source) : this.#feed.run(this.#feed.return, this.#feed);
   }
 }

@@ -6,6 +6,7 @@
  * generator queues that, and most other iterators can be closed while they wait.
  */
 import type { ReadableStream, ReadableStreamDefaultReader } from 'node:stream/web';
+import { isPromise } from 'node:util/types';
 
 import { wrongResult, wrongType } from './errors.ts';
 import { isStageIterator } from './iterator.ts';
@@ -24,19 +25,26 @@ export interface SourceIterator<T> {
 
 /** Refuses what can be neither iterated nor called. */
 export function checkSource(source: unknown): void {
-  if (typeof source !== 'function' && !isIterable(source)) throw wrongType('source', SOURCE_RULE, source);
+  if (typeof source === 'function' || isIterable(source)) return;
+  throw wrongType('source', SOURCE_RULE, source, isPromise(source) ? 'await it' : undefined);
 }
 
 /** The iterable itself, or what the function returns. */
-export function resolveSource<T>(source: Source<T>, context: () => SourceContext): SourceIterable<T> {
+export function resolveSource<T>(source: Source<T>, context: SourceContext | undefined): SourceIterable<T> {
   if (typeof source !== 'function' || isIterable(source)) return source as SourceIterable<T>;
-  const iterable: unknown = source(context());
-  if (!isIterable(iterable)) throw wrongType('source({ signal })', RETURNED_RULE, iterable);
-  return iterable as SourceIterable<T>;
+  const returned: unknown = source(context!);
+  const isPromised = !isIterable(returned) && hasMethod(returned, 'then');
+  return isPromised ? new PromisedIterator<T>(Promise.resolve(returned)) : checkReturned<T>(returned);
+}
+
+function checkReturned<T>(returned: unknown, hint?: string): SourceIterable<T> {
+  if (isIterable(returned)) return returned as SourceIterable<T>;
+  throw wrongType('source({ signal })', RETURNED_RULE, returned, hint);
 }
 
 /** Opens the iterable. The iterators of async generators and stages already are as the pump needs them. */
 export function iterate<T>(iterable: SourceIterable<T>): SourceIterator<T> {
+  if (iterable instanceof PromisedIterator) return iterable;
   if (!hasMethod(iterable, Symbol.asyncIterator)) return iterateOther(iterable);
   if (isWebStream<T>(iterable)) return new WebStreamIterator(iterable.getReader());
   const iterator: unknown = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]();
@@ -83,6 +91,51 @@ export function closeUnread(source: unknown): Promise<unknown> | undefined {
     return Promise.resolve(source.return(undefined));
   } catch (error) {
     return Promise.reject(error);
+  }
+}
+
+/** What a source function returns a promise of, once it is there. */
+class PromisedIterator<T> implements SourceIterator<T>, AsyncIterable<T> {
+  readonly #promise: Promise<unknown>;
+  #source: SourceIterable<T> | undefined;
+  #iterator: SourceIterator<T> | undefined;
+  #isClosed = false;
+
+  constructor(promise: Promise<unknown>) {
+    this.#promise = promise;
+    // Looked at by the first step; prevents an unhandled rejection until then.
+    promise.catch(() => {});
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    return this as AsyncIterator<T>;
+  }
+
+  async next(): Promise<IteratorResult<T, unknown>> {
+    this.#iterator ??= await this.#open();
+    return this.#iterator === undefined ? { done: true, value: undefined } : this.#iterator.next();
+  }
+
+  /** Closes what may only come to be there. */
+  async return(): Promise<IteratorResult<T, unknown>> {
+    this.#isClosed = true;
+    if (this.#iterator === undefined) {
+      await closeUnread(await this.#promise.catch(() => undefined));
+    } else {
+      endStream(this.#source);
+      await this.#iterator.return(undefined);
+    }
+    return { done: true, value: undefined };
+  }
+
+  async #open(): Promise<SourceIterator<T> | undefined> {
+    const returned = await this.#promise;
+    if (this.#isClosed) return undefined;
+    this.#source = checkReturned<T>(
+      returned,
+      'the function is async: have it return an iterable, or make it an async function*',
+    );
+    return iterate(this.#source);
   }
 }
 
@@ -220,7 +273,7 @@ function isWebStream<T>(value: unknown): value is ReadableStream<T> {
 }
 
 /** A strict Proxy throws for what it does not have. */
-function hasMethod<Name extends PropertyKey>(
+export function hasMethod<Name extends PropertyKey>(
   value: unknown,
   name: Name,
 ): value is Record<Name, (...args: unknown[]) => unknown> {

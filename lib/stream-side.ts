@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 
 import { Failure, nullValue } from './errors.ts';
-import type { Answer, Line } from './line.ts';
+import { type Answer, isPending, type Line } from './line.ts';
 import { pushedLength } from './readable.ts';
 import { type Place, Reader, type ReadingStage } from './reading.ts';
 
@@ -44,7 +44,7 @@ export class StreamSide<T> {
   drain(): void {
     while (this.isWaiting && !this.#outflow.isClosed && this.#line.readers.length === 0) {
       const answer = this.#line.answers.first;
-      if (answer === undefined) return;
+      if (answer === undefined || isPending(answer)) return;
       const isValue = answer.result !== undefined && !answer.result.done && answer.result.value !== null;
       // Node would throw away what is in its buffer in front of an error, and takes a stream destroyed behind an end for complete.
       if (!isValue && this.hasValues) return;

@@ -14,8 +14,13 @@ export interface SourceContext {
 /** What `for await` takes: async generators, arrays, Node and web streams, stages; promises in a sync iterable are awaited. */
 export type SourceIterable<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>;
 
-/** The source of a stage: an iterable, or a function that returns one and is called when the stage is first read. */
-export type Source<T> = SourceIterable<T> | ((context: SourceContext) => SourceIterable<T>);
+/**
+ * The source of a stage: an iterable, or a function that returns one, or a promise of one. A function is called when the stage
+ * is first read.
+ */
+export type Source<T> =
+  | SourceIterable<T>
+  | ((context: SourceContext) => SourceIterable<T> | PromiseLike<SourceIterable<T>>);
 
 /** The options of Node's stream operators (`map`, `filter`, …). */
 export interface OperatorOptions {
@@ -213,6 +218,29 @@ export interface StageOptions {
   name?: string | undefined;
 }
 
+/** The options of `buffer.map()`. */
+export interface MapOptions {
+  /** How many calls may be under way at once: an integer >= 1. Default 1. */
+  concurrency?: number | undefined;
+  /**
+   * How many values may be ahead of the reader, calls under way and results that wait counted together: an integer >=
+   * `concurrency`, the default. More than `concurrency` lets calls go on behind one that is slow.
+   */
+  bufferSize?: number | undefined;
+  /** What the stage is called in statistics and traces. Default: the name of the function, or `stage 1`, `stage 2`, … */
+  name?: string | undefined;
+}
+
+/** The calls of `buffer.map()`, as its stage's statistics count them. */
+export interface CallStatistics {
+  /** How many may be under way at once. */
+  readonly concurrency: number;
+  /** How many are under way now. */
+  readonly underWay: number;
+  /** How many were under way on average, from the first read until the source was over. */
+  readonly mean: number;
+}
+
 /**
  * What a stage does: it has not been read yet; its generator runs, or awaits something of its own; its generator waits for
  * a stage upstream; its buffer is full; its source has ended or thrown, or the stage was destroyed.
@@ -243,6 +271,8 @@ export interface StageStatistics {
   readonly starved: number;
   /** Milliseconds in which the generator stood still because the buffer was full. */
   readonly blocked: number;
+  /** Only for a stage made by `buffer.map()`. */
+  readonly calls?: CallStatistics;
 }
 
 /**
@@ -273,7 +303,34 @@ export interface BufferedPipeline extends AsyncDisposable {
   <T>(source: Source<T>, options?: StageOptions): Stage<T>;
 
   /**
-   * How the stages have done so far, in the order in which they were made, those that have ended included.
+   * A step that works on several values at once: `for await (const value of source) yield await fn(value, { signal })`, with up
+   * to `concurrency` calls under way. Results come in the order of the values.
+   *
+   * A call starts as soon as the source has yielded its value, a call is free, and there is room. The first error in line,
+   * of a call or of the source, arrives after all results before it; after a failed call the source is asked for no
+   * more. Calls under way cannot be interrupted: when the stage is destroyed, `signal` aborts, and `await using` waits for
+   * them.
+   *
+   * @param source - What `buffer()` takes.
+   * @param fn - Called with each value and `{ signal }`, the signal of the stage. May return a promise.
+   * @param options - `concurrency`: an integer >= 1, default 1. `bufferSize`: an integer >= `concurrency`, the default.
+   *   `name`: a string, for statistics and traces.
+   * @returns The stage of the results.
+   * @throws TypeError, RangeError - at once, when an argument is not as said here.
+   * @example
+   * const buffer = bufferedPipeline();
+   * const lengths = buffer.map(urls, async (url, { signal }) => (await fetch(url, { signal })).status, { concurrency: 8 });
+   * for await (const status of lengths) console.log(status); // 8 requests at a time, answers in the order of the urls
+   */
+  map<T, U>(
+    source: Source<T>,
+    fn: (value: T, context: SourceContext) => U | PromiseLike<U>,
+    options?: MapOptions,
+  ): Stage<U>;
+
+  /**
+   * How the stages have done so far, in the order in which they were made. Of those that have ended, the last
+   * 1,000 are told of.
    *
    * @throws Error - with the code `ERR_INVALID_STATE`, when the pipeline was made without `statistics: true`.
    */

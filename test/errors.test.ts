@@ -506,8 +506,8 @@ describe('a source function', function () {
     [undefined, 'undefined'],
     [null, 'null'],
     [7, '7'],
-    [{}, '{}'],
-    [Promise.resolve([1]), 'Promise'],
+    [{}, 'an object'],
+    [Promise.resolve(7), '7'],
   ] as const) {
     it(`that returns ${shown} fails its stage with a TypeError that says so`, async () => {
       const stage = bufferedPipeline()((() => returned) as unknown as () => number[]);
