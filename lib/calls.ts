@@ -14,32 +14,38 @@ export class Calls<T, U> {
   hasFailed = false;
   readonly #fn: Call<T, U>;
   readonly #context: SourceContext;
+  readonly #onSettled: (answer: Answer<U>) => void;
   #onIdle: (() => void) | undefined;
 
-  constructor(fn: Call<T, U>, concurrency: number, context: SourceContext) {
+  /** @param onSettled - Called when the answer of a call is known. */
+  constructor(fn: Call<T, U>, concurrency: number, context: SourceContext, onSettled: (answer: Answer<U>) => void) {
     this.#fn = fn;
     this.concurrency = concurrency;
     this.#context = context;
+    this.#onSettled = onSettled;
   }
 
   get isFree(): boolean {
     return this.count < this.concurrency && !this.hasFailed;
   }
 
-  /** Calls the function, and `onSettled` when its answer is known: at once, where it returns no thenable. */
-  start(value: T, answer: Answer<U>, onSettled: (answer: Answer<U>) => void): void {
+  /** Calls the function. Its answer is known at once, where it returns no thenable. */
+  start(value: T, answer: Answer<U>): void {
     this.count++;
+    let returned: U | PromiseLike<U>;
+    let isPromised: boolean;
     try {
-      const returned = this.#fn(value, this.#context);
-      if (!isThenable(returned)) return this.#fulfil(answer, returned, onSettled);
-      // Detached: both ways are handled. A native promise is not wrapped in another one.
-      void Promise.resolve(returned).then(
-        (settled) => this.#fulfil(answer, settled, onSettled),
-        (error: unknown) => this.#reject(answer, error, onSettled),
-      );
+      returned = this.#fn(value, this.#context);
+      isPromised = isThenable(returned);
     } catch (error) {
-      this.#reject(answer, error, onSettled);
+      return this.#reject(answer, error);
     }
+    if (!isPromised) return this.#fulfil(answer, returned as U);
+    // Detached: both ways are handled. A native promise is not wrapped in another one.
+    void Promise.resolve(returned).then(
+      (settled) => this.#fulfil(answer, settled),
+      (error: unknown) => this.#reject(answer, error),
+    );
   }
 
   /** Settles when no call is under way. */
@@ -50,20 +56,20 @@ export class Calls<T, U> {
     });
   }
 
-  #fulfil(answer: Answer<U>, value: U, onSettled: (answer: Answer<U>) => void): void {
+  #fulfil(answer: Answer<U>, value: U): void {
     answer.result = { done: false, value };
-    this.#settle(answer, onSettled);
+    this.#settle(answer);
   }
 
-  #reject(answer: Answer<U>, error: unknown, onSettled: (answer: Answer<U>) => void): void {
+  #reject(answer: Answer<U>, error: unknown): void {
     answer.failure = new Failure(error);
     this.hasFailed = true;
-    this.#settle(answer, onSettled);
+    this.#settle(answer);
   }
 
-  #settle(answer: Answer<U>, onSettled: (answer: Answer<U>) => void): void {
+  #settle(answer: Answer<U>): void {
     this.count--;
-    onSettled(answer);
+    this.#onSettled(answer);
     if (this.count === 0) this.#onIdle?.();
   }
 }

@@ -6,9 +6,11 @@ import { Failure, isAbortError, isCausedBy } from './errors.ts';
 /** Shared by all that nobody waits for. */
 const NONE: never[] = [];
 
-/** The source of a stage that was destroyed. */
-export interface EndingSource {
+/** A stage that was destroyed. */
+export interface EndingStage {
   readonly isStepping: boolean;
+  /** Closes what its generator alone reads, and has not closed itself. */
+  closeRest(): void;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface EndingSource {
 export class Ending {
   /** What went wrong in the clean-up of the generator. */
   failure: Failure | undefined;
-  readonly #source: EndingSource;
+  readonly #stage: EndingStage;
   #isCleaned = false;
   #isReleased = false;
   /** Whether the generator itself is cleaned, or busy. */
@@ -37,9 +39,9 @@ export class Ending {
   /** What its reads have failed with for no other reason. That it comes out of the generator again is no failure. */
   #letGoWith: unknown[] = NONE;
 
-  constructor(source: EndingSource) {
-    this.#source = source;
-    if (source.isStepping) lookNextTurn(this);
+  constructor(stage: EndingStage) {
+    this.#stage = stage;
+    if (stage.isStepping) lookNextTurn(this);
   }
 
   /** What went wrong until the stage was released: in the generator, or else in one whose reader did not wait for it. */
@@ -47,21 +49,17 @@ export class Ending {
     return this.failure ?? this.#upstreamFailure;
   }
 
-  /**
-   * @param returned - What the `return()` of the source's iterator answered, if it was called.
-   * @param closeRest - Closes what the generator alone reads, and has not closed itself.
-   */
-  awaitReturn(returned: Promise<unknown> | undefined, closeRest: () => void): void {
-    const cleaned = (): void => {
-      closeRest();
-      this.#cleaned();
-    };
-    if (returned === undefined) return cleaned();
+  /** @param returned - What the `return()` of the source's iterator answered, if it was called. */
+  awaitReturn(returned: Promise<unknown> | undefined): void {
+    if (returned === undefined) return this.#cleaned();
     // Detached: what goes wrong is kept for whoever asks.
-    void returned.then(cleaned, (error: unknown) => {
-      if (!this.isExpected(error)) this.failure ??= new Failure(error);
-      cleaned();
-    });
+    void returned.then(
+      () => this.#cleaned(),
+      (error: unknown) => {
+        if (!this.isExpected(error)) this.failure ??= new Failure(error);
+        this.#cleaned();
+      },
+    );
   }
 
   /** A stage was destroyed because the generator alone reads it. `readsFail` is called when it is released. */
@@ -71,7 +69,7 @@ export class Ending {
       readsFail();
       if (upstream.firstFailure?.isTold === false) this.#upstreamFailure ??= upstream.firstFailure;
       if (--this.#unreleased > 0) return;
-      if (this.#source.isStepping) lookNextTurn(this);
+      if (this.#stage.isStepping) lookNextTurn(this);
       this.#releaseIfDone();
     });
   }
@@ -114,12 +112,13 @@ export class Ending {
 
   /** The generator has had a turn of the event loop, since what it reads was released. */
   releaseIfBusy(): void {
-    if (!this.#source.isStepping || this.#unreleased > 0) return;
+    if (!this.#stage.isStepping || this.#unreleased > 0) return;
     this.#isDone = true;
     this.#releaseIfDone();
   }
 
   #cleaned(): void {
+    this.#stage.closeRest();
     this.#isDone = true;
     this.#isCleaned = true;
     this.#releaseIfDone();

@@ -20,7 +20,7 @@ export interface GroupMember {
  */
 export class Group implements Places, Abortable, Member {
   startedCount = 0;
-  readonly abandoned: Set<Place<ReadingStage>> = new Set();
+  abandoned: Set<Place<ReadingStage>> | undefined;
   readonly #members = new Members<Handle<GroupMember>>();
   readonly #watch: Watch | undefined;
   #openCount = 0;

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 
-import { Ending } from './ending.ts';
+import { Ending, type EndingStage } from './ending.ts';
 import { abortError, Failure, isAbortError, prematureClose } from './errors.ts';
 import type { Group, GroupMember } from './group.ts';
 import { DONE, rejectQuietly, type Result, type Waiting } from './line.ts';
@@ -32,10 +32,10 @@ export interface Content<T> {
   /** Tells the meter how many values wait. */
   measure(): void;
   /** Aborts the signal of the source and, unless that is over, has its iterator return. */
-  letSourceGo(reason: () => unknown): Promise<unknown> | undefined;
+  letSourceGo(stage: { abortReason(): unknown }): Promise<unknown> | undefined;
 }
 
-export class Lifecycle<T> implements ReadingStage, GroupMember {
+export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   /** By which the pipeline knows the stage. Strong while a consumer waits, weak otherwise. */
   readonly handle: Handle<Lifecycle<any>>;
   readonly place: Place<Lifecycle<any>>;
@@ -162,8 +162,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
    * Where other loops wait for the step under way, its value is still theirs.
    */
   leave(reader: Reader, value: unknown): Promise<Result<T>> {
-    const done = doneWith(value);
-    if (this.isFinished) return done;
+    const done = value === undefined ? DONE : doneWith(value);
+    if (this.isFinished) return Promise.resolve(done);
     if (this.isClosed) this.#isTold = true;
     else if (this.#isAwaitedByOthers(reader)) this.#leaveToOthers();
     else this.leaveNow();
@@ -177,7 +177,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
 
   #leaveToOthers(): void {
     this.isLeft = true;
-    this.#ending ??= new Ending(this.#content);
+    this.#ending ??= new Ending(this);
   }
 
   /** Destroys the stage without an error: there is nothing left to read. */
@@ -187,10 +187,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     this.node.destroy();
   }
 
-  #whenReleased(reader: Reader, done: Promise<Result<T>>): Promise<Result<T>> {
+  #whenReleased(reader: Reader, done: Result<T> | Promise<Result<T>>): Promise<Result<T>> {
     const ending = this.#ending!;
-    // Looked at when all is released; prevents an unhandled rejection until then.
-    done.catch(() => {});
     return new Promise((resolve, reject) => {
       ending.whenReleased(() => {
         const failure = ending.firstFailure;
@@ -246,7 +244,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     this.isFinished = true;
     this.#isTold = true;
     // A loop may have left while another waited, and got the end.
-    this.#ending?.awaitReturn(undefined, () => {});
+    this.#ending?.awaitReturn(undefined);
     const failure = error === null ? undefined : new Failure(error);
     // Readers by events learn of the end a microtask before they learn of the close, as with Node's own sources.
     if (isLoopOver) this.#announceClose(callback, failure);
@@ -256,13 +254,12 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
   #closeEarly(error: Error | null, callback: (error?: Error | null) => void): void {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#content.meter?.stops(this.#failure);
-    const ending = (this.#ending ??= new Ending(this.#content));
+    const ending = (this.#ending ??= new Ending(this));
     if (this.#failedRead !== undefined) ending.expects(this.#failedRead.error);
     this.#content.clear();
     this.#letReadersGo();
     if (this.isStepping) this.#letUpstreamGo(ending);
-    const returned = this.#content.letSourceGo(() => this.#abortReason());
-    ending.awaitReturn(returned, () => this.place.abandon((read) => read.#closeFor(ending, [], this.#cause)));
+    ending.awaitReturn(this.#content.letSourceGo(this));
     this.#announceEnd(ending, callback);
   }
 
@@ -302,6 +299,11 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
+  closeRest(): void {
+    const ending = this.#ending!;
+    this.place.abandon((read) => read.#closeFor(ending, [], this.#cause));
+  }
+
   #madeFailure(reader: Ending): Failure {
     const error = prematureClose();
     this.#isFailureMade = true;
@@ -314,7 +316,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember {
     return this.#isFailureMade ? undefined : this.#failure;
   }
 
-  #abortReason(): unknown {
+  /** What the signal of the stage aborts with. */
+  abortReason(): unknown {
     if (this.#cause === undefined) return abortError();
     const cause = this.#cause.error;
     return isAbortError(cause) ? cause : abortError({ cause });
@@ -384,6 +387,12 @@ function rejectedQuietly(reason: unknown): Promise<never> {
 
 /** What `return(value)` of a generator answers, which awaits the value. */
 function doneWith(value: unknown): Promise<Result<never>> {
-  if (value === undefined) return Promise.resolve(DONE);
-  return Promise.resolve(value).then((settled) => ({ done: true, value: settled as unknown as undefined }));
+  const done = settledWith(value);
+  // Looked at when all is released; prevents an unhandled rejection until then.
+  done.catch(() => {});
+  return done;
+}
+
+async function settledWith(value: unknown): Promise<Result<never>> {
+  return { done: true, value: (await value) as undefined };
 }

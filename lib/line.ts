@@ -1,6 +1,6 @@
 /** The line between a source and those who read the stage: answers that wait for a reader, and readers that wait for an answer. */
 import type { Failure } from './errors.ts';
-import { Queue } from './queue.ts';
+import type { Queue } from './queue.ts';
 import type { Reader } from './reading.ts';
 
 /** The answer of an iterator. What a generator returns comes with the last one; loops do not look at it. */
@@ -37,18 +37,14 @@ function capture(resolve: (result: any) => void, reject: (error: unknown) => voi
   captured = { reader: waitingReader!, resolve, reject, promise: undefined, behind: undefined };
 }
 
-export class Line<T> {
-  readonly answers: Queue<Answer<T>> = new Queue();
-  readonly readers: Queue<Waiting<T>> = new Queue();
-
-  wait(reader: Reader): Promise<Result<T>> {
-    waitingReader = reader;
-    const promise = new Promise<Result<T>>(capture);
-    captured!.promise = promise;
-    this.readers.push(captured!);
-    captured = waitingReader = undefined;
-    return promise;
-  }
+/** Has a reader wait for its turn. */
+export function wait<T>(readers: Queue<Waiting<T>>, reader: Reader): Promise<Result<T>> {
+  waitingReader = reader;
+  const promise = new Promise<Result<T>>(capture);
+  captured!.promise = promise;
+  readers.push(captured!);
+  captured = waitingReader = undefined;
+  return promise;
 }
 
 /** Answers a consumer with an error that was made for it, or reported elsewhere: if it does not look, nothing is lost. */

@@ -6,9 +6,9 @@ import { Failure } from './errors.ts';
 import { Feed } from './feed.ts';
 import type { Group } from './group.ts';
 import { type Content, Lifecycle } from './lifecycle.ts';
-import { type Answer, DONE, isPending, Line, type Result, type Waiting } from './line.ts';
+import { type Answer, DONE, isPending, type Result, wait, type Waiting } from './line.ts';
 import { isTraced, Meter } from './meter.ts';
-import type { Queue } from './queue.ts';
+import { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
 import { apart, isDeep, type Reader } from './reading.ts';
 import { closeUnread } from './source.ts';
@@ -52,7 +52,9 @@ export class Pump<T> implements Content<T> {
   readonly #signal: StageSignal | undefined;
   readonly #calls: Calls<any, T> | undefined;
   readonly #label: string | number;
-  readonly #line: Line<T> = new Line();
+  /** The line: answers that wait for a reader, and readers that wait for an answer. */
+  readonly #answers: Queue<Answer<T>> = new Queue();
+  readonly readers: Queue<Waiting<T>> = new Queue();
   /** Made when the stage is first read as a stream. */
   #stream: StreamSide<T> | undefined;
   /** Whether there has been a `'data'` listener. */
@@ -80,12 +82,13 @@ export class Pump<T> implements Content<T> {
     this.#label = label;
     this.meter = meter;
     if (map !== undefined || typeof source === 'function') this.#signal = new StageSignal();
-    if (map !== undefined) this.#calls = new Calls(map.fn, map.concurrency, this.#signal!.context);
+    if (map !== undefined) this.#calls = this.#makeCalls(map.fn, map.concurrency, this.#signal!);
     this.lifecycle = new Lifecycle(stage, this, group);
   }
 
-  get readers(): Queue<Waiting<T>> {
-    return this.#line.readers;
+  #makeCalls(fn: Call<any, T>, concurrency: number, { context }: StageSignal): Calls<any, T> {
+    const calls: Calls<any, T> = new Calls(fn, concurrency, context, (answer) => this.#callSettled(calls, answer));
+    return calls;
   }
 
   get isReadAsStream(): boolean {
@@ -107,7 +110,7 @@ export class Pump<T> implements Content<T> {
   /** How many values wait that are not in Node's buffer. The end and an error are no values. */
   get heldLength(): number {
     let length = 0;
-    for (let answer = this.#line.answers.first; answer !== undefined; answer = answer.behind) {
+    for (let answer = this.#answers.first; answer !== undefined; answer = answer.behind) {
       if (answer.result?.done === false) length++;
     }
     return length;
@@ -125,10 +128,10 @@ export class Pump<T> implements Content<T> {
       if (this.#stage.readableFlowing) this.#takeOver(stream);
       if (stream.hasValues) return this.#takePushed();
     }
-    const { first } = this.#line.answers;
+    const { first } = this.#answers;
     if (first === undefined) return this.#hasEnded ? this.#endBehindStream() : this.#wait(reader);
     if (isPending(first)) return this.#wait(reader);
-    this.#line.answers.shift();
+    this.#answers.shift();
     return this.#take(first, reader);
   }
 
@@ -170,7 +173,7 @@ export class Pump<T> implements Content<T> {
     const { handle } = this.lifecycle;
     // A generator that waits is referred to by whoever waits for it in turn.
     if (reader.owner === undefined) handle.hold(this.lifecycle);
-    const promise = this.#line.wait(reader);
+    const promise = wait(this.readers, reader);
     reader.owner?.waits?.starves();
     this.#askInContext();
     return promise;
@@ -196,7 +199,7 @@ export class Pump<T> implements Content<T> {
 
   /** From now on, values may wait in Node's buffer. */
   openStream(): StreamSide<T> {
-    return (this.#stream ??= new StreamSide(this.#stage, this.#line, this.lifecycle.place, this.lifecycle));
+    return (this.#stream ??= new StreamSide(this.#stage, this.#answers, this.readers, this.lifecycle));
   }
 
   /** Somebody is about to read the stage as a stream. */
@@ -224,7 +227,7 @@ export class Pump<T> implements Content<T> {
 
   /** Whether a loop waited for a value and has taken this one. */
   giveBack(value: T): boolean {
-    const waiting = this.#line.readers.shift();
+    const waiting = this.readers.shift();
     waiting?.reader.owner?.waits?.resumes();
     waiting?.resolve({ done: false, value });
     return waiting !== undefined;
@@ -236,9 +239,9 @@ export class Pump<T> implements Content<T> {
     const decode = this.#feed?.decode(encoding);
     if (decode === undefined) return;
     if (this.#isAsking) this.#decodeStep = decode;
-    for (const { result, failure, promise } of this.#line.answers.drain()) {
+    for (const { result, failure, promise } of this.#answers.drain()) {
       const text = result && decode(result);
-      this.#line.answers.push({
+      this.#answers.push({
         result: text,
         failure,
         promise: text ? Promise.resolve(text) : promise,
@@ -280,7 +283,7 @@ export class Pump<T> implements Content<T> {
   #hasRoom(): boolean {
     if (this.#calls?.isFree === false) return false;
     const pushed = this.#stream === undefined ? 0 : pushedLength(this.#stage);
-    return this.#line.answers.length + pushed < this.#bufferSize;
+    return this.#answers.length + pushed < this.#bufferSize;
   }
 
   #openFeed(): Feed<T> {
@@ -347,15 +350,15 @@ export class Pump<T> implements Content<T> {
 
   /** An answer takes its place in line, or goes to who waits for it. */
   #deliver(answer: Answer<T>): void {
-    const waiting = this.#line.answers.length > 0 ? undefined : this.#line.readers.shift();
+    const waiting = this.#answers.length > 0 ? undefined : this.readers.shift();
     if (waiting !== undefined) this.#handOver(answer, waiting);
     else this.#keep(answer);
   }
 
   /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
   #handOver({ result, failure }: Answer<T>, { reader, resolve, reject }: Waiting<T>): void {
-    if (this.#line.readers.length === 0) this.lifecycle.handle.release();
-    this.measure();
+    if (this.readers.length === 0) this.lifecycle.handle.release();
+    if (this.meter !== undefined) this.measure();
     this.#ask();
     reader.owner?.waits?.resumes();
     if (failure !== undefined) {
@@ -370,44 +373,46 @@ export class Pump<T> implements Content<T> {
 
   /** Nobody waits for it, unless the stage is read as a stream. */
   #keep(answer: Answer<T>): void {
-    this.#line.answers.push(answer);
-    this.#advance();
+    this.#answers.push(answer);
+    this.#lineHasChanged();
   }
 
-  /** What is first in line may have become known, or been added. */
+  /** The answer to a call may have become known for which somebody waits. */
   #advance(): void {
-    const { answers, readers } = this.#line;
+    const answers = this.#answers;
+    const { readers } = this;
     while (readers.length > 0 && answers.first !== undefined && !isPending(answers.first)) {
       this.#handOver(answers.shift()!, readers.shift()!);
     }
-    if (this.lifecycle.isClosed) return;
+    if (!this.lifecycle.isClosed) this.#lineHasChanged();
+  }
+
+  #lineHasChanged(): void {
     this.#stream?.drain();
-    if (readers.length === 0 && (this.#hasEnded || !this.#stream?.isWaiting)) this.lifecycle.handle.release();
-    this.measure();
+    if (this.readers.length === 0 && (this.#hasEnded || !this.#stream?.isWaiting)) this.lifecycle.handle.release();
+    if (this.meter !== undefined) this.measure();
     this.#ask();
-    this.#measureState();
+    if (this.meter !== undefined) this.#measureState(this.meter);
   }
 
   /** The function of `buffer.map` is called for a value. Its answer is in line from now on. */
   #call(calls: Calls<any, T>, value: unknown): void {
     const answer: Answer<T> = { promise: undefined, result: undefined, failure: undefined, behind: undefined };
-    this.#line.answers.push(answer);
+    this.#answers.push(answer);
     const { place } = this.lifecycle;
     const outer = place.enter();
     try {
-      calls.start(value, answer, this.#onCallSettled);
+      calls.start(value, answer);
     } finally {
       place.leave(outer);
     }
     this.meter?.calls(calls.count);
-    if (this.lifecycle.isClosed) return;
-    this.#ask();
-    this.#measureState();
+    if (!this.lifecycle.isClosed) this.#lineHasChanged();
   }
 
-  readonly #onCallSettled = (answer: Answer<T>): void => {
+  #callSettled(calls: Calls<any, T>, answer: Answer<T>): void {
     const { failure, result } = answer;
-    this.meter?.calls(this.#calls!.count);
+    this.meter?.calls(calls.count);
     if (this.lifecycle.isClosed) {
       if (answer === this.#lateAnswer) this.lifecycle.answeredLate(result ?? DONE);
       return;
@@ -416,14 +421,14 @@ export class Pump<T> implements Content<T> {
     else this.meter?.fails(failure);
     if (this.isOver) this.lifecycle.place.end();
     if (!this.lifecycle.isClosed) this.#advance();
-  };
+  }
 
   /** Tells the meter what the stage does while its source is not in a step. */
-  #measureState(): void {
-    if (this.meter === undefined || this.#isAsking) return;
-    if (this.isOver) this.meter.ends();
-    else if (this.#hasEnded || this.#calls?.isFree === false) this.meter.works();
-    else this.meter.blocks();
+  #measureState(meter: Meter): void {
+    if (this.#isAsking) return;
+    if (this.isOver) meter.ends();
+    else if (this.#hasEnded || this.#calls?.isFree === false) meter.works();
+    else meter.blocks();
   }
 
   /** Forgets the promise of the step, and so its value. */
@@ -443,12 +448,12 @@ export class Pump<T> implements Content<T> {
   }
 
   clear(): void {
-    if (this.#line.readers.length > 0) this.#lateAnswer = this.#line.answers.first;
-    this.#line.answers.drain();
+    if (this.readers.length > 0) this.#lateAnswer = this.#answers.first;
+    this.#answers.drain();
   }
 
-  letSourceGo(reason: () => unknown): Promise<unknown> | undefined {
-    this.#signal?.abort(reason);
+  letSourceGo(stage: { abortReason(): unknown }): Promise<unknown> | undefined {
+    this.#signal?.abort(() => stage.abortReason());
     const returned = this.#hasEnded ? undefined : this.#returnSource();
     return this.#calls === undefined || this.#calls.count === 0
       ? returned

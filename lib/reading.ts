@@ -106,7 +106,7 @@ export interface Places extends Iterable<Place<ReadingStage>> {
   /** How many of them have started and are not over. */
   startedCount: number;
   /** Those that nobody reads any more, as long as somebody may come to. */
-  readonly abandoned: Set<Place<ReadingStage>>;
+  abandoned: Set<Place<ReadingStage>> | undefined;
 }
 
 /** The place of a stage among those that read and are read. It does not keep its stage alive. */
@@ -179,11 +179,11 @@ export class Place<S extends ReadingStage> implements Member {
   end(): void {
     if (this.#isStarted) this.#places.startedCount--;
     this.#isStarted = false;
-    for (const read of this.#reads ?? NONE) read.#forget(this);
+    if (this.#reads !== undefined) for (const read of this.#reads) read.#forget(this);
     this.#reads = undefined;
     this.#nested = NONE;
     this.#possible = undefined;
-    for (const place of this.#places.abandoned) place.#closeIfUnknown();
+    this.#places.abandoned?.forEach((place) => place.#closeIfUnknown());
   }
 
   /**
@@ -191,11 +191,12 @@ export class Place<S extends ReadingStage> implements Member {
    * read, the last made first, so that none of them is in doubt because of another.
    */
   abandon(visit: (read: S) => void): void {
-    const reads = Array.from(this.#reads ?? NONE);
+    const reads = this.#reads === undefined ? NONE : Array.from(this.#reads);
     this.end();
+    if (reads.length === 0) return;
     for (const read of reads.toSorted((one, other) => other.#madeAt - one.#madeAt)) {
       if (!read.#isAbandoned) continue;
-      if (read.#isKnown()) this.#places.abandoned.add(read);
+      if (read.#isKnown()) (this.#places.abandoned ??= new Set()).add(read);
       else inTurn(() => read.#tell(visit));
     }
   }
@@ -207,13 +208,13 @@ export class Place<S extends ReadingStage> implements Member {
   /** Another stage is over: it may have been the last one that could come to read this one. */
   #closeIfUnknown(): void {
     if (this.#isAbandoned && this.#isKnown()) return;
-    this.#places.abandoned.delete(this);
+    this.#places.abandoned?.delete(this);
     if (this.#isAbandoned) inTurn(() => this.stage?.cancel(undefined));
   }
 
   /** The stage is destroyed in the middle of a step. Visits the stages that its generator reads. */
   letGo(visit: Visit<S>): void {
-    const reads = [...(this.#reads ?? NONE), ...this.#nested];
+    const reads: Place<S>[] = this.#reads === undefined ? this.#nested : [...this.#reads, ...this.#nested];
     const possible = this.#possible;
     this.end();
     this.#isAttributed = reads.length > 0;

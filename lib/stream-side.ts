@@ -2,12 +2,14 @@
 import type { Readable } from 'node:stream';
 
 import { Failure, nullValue } from './errors.ts';
-import { type Answer, isPending, type Line } from './line.ts';
+import { type Answer, isPending, type Waiting } from './line.ts';
+import type { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
 import { type Place, Reader, type ReadingStage } from './reading.ts';
 
 /** What the stream side tells the stage. */
 export interface Outflow {
+  readonly place: Place<ReadingStage>;
   readonly isClosed: boolean;
   /** The error is next for the stream: there is nothing left in front of it. */
   failStream(failure: Failure, reader: Reader): void;
@@ -26,14 +28,16 @@ export class StreamSide<T> {
   holdsNull = false;
 
   readonly #stage: Readable;
-  readonly #line: Line<T>;
+  readonly #answers: Queue<Answer<T>>;
+  readonly #readers: Queue<Waiting<T>>;
   readonly #outflow: Outflow;
 
-  constructor(stage: Readable, line: Line<T>, place: Place<ReadingStage>, outflow: Outflow) {
+  constructor(stage: Readable, answers: Queue<Answer<T>>, readers: Queue<Waiting<T>>, outflow: Outflow) {
     this.#stage = stage;
-    this.#line = line;
+    this.#answers = answers;
+    this.#readers = readers;
     this.#outflow = outflow;
-    this.reader = new Reader(place);
+    this.reader = new Reader(outflow.place);
   }
 
   get hasValues(): boolean {
@@ -42,13 +46,13 @@ export class StreamSide<T> {
 
   /** Pushes what is in line, as long as Node waits and nobody else does. */
   drain(): void {
-    while (this.isWaiting && !this.#outflow.isClosed && this.#line.readers.length === 0) {
-      const answer = this.#line.answers.first;
+    while (this.isWaiting && !this.#outflow.isClosed && this.#readers.length === 0) {
+      const answer = this.#answers.first;
       if (answer === undefined || isPending(answer)) return;
       const isValue = answer.result !== undefined && !answer.result.done && answer.result.value !== null;
       // Node would throw away what is in its buffer in front of an error, and takes a stream destroyed behind an end for complete.
       if (!isValue && this.hasValues) return;
-      this.#line.answers.shift();
+      this.#answers.shift();
       this.#push(answer);
     }
   }
