@@ -32,10 +32,12 @@ export class Calls<T, U> {
   /** Calls the function. Its answer is known at once, where it returns no thenable. */
   start(value: T, answer: Answer<U>): void {
     this.count++;
+    // Called without a receiver.
+    const fn = this.#fn;
     let returned: U | PromiseLike<U>;
     let isPromised: boolean;
     try {
-      returned = this.#fn(value, this.#context);
+      returned = fn(value, this.#context);
       isPromised = isThenable(returned);
     } catch (error) {
       return this.#reject(answer, error);

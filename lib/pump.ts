@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 
 import { type Call, Calls } from './calls.ts';
+import { Ending } from './ending.ts';
 import { Failure } from './errors.ts';
 import { Feed } from './feed.ts';
 import type { Group } from './group.ts';
@@ -66,8 +67,11 @@ export class Pump<T> implements Content<T> {
   #step: Promise<Result<any>> | undefined;
   /** Whether the source is in a step. */
   #isAsking = false;
-  /** Whether it has ended or thrown. */
+  /** Whether it has ended or thrown, and what it has thrown. */
   #hasEnded = false;
+  #sourceFailure: Failure | undefined;
+  /** The clean-up of the source, if it is closed because a call has failed. */
+  #closing: Promise<unknown> | undefined;
   /** The call for which those wait who waited when the stage was left. */
   #lateAnswer: Answer<T> | undefined;
   /** That of the text which the values are to be decoded to. */
@@ -323,28 +327,43 @@ export class Pump<T> implements Content<T> {
     else if (this.#calls === undefined) this.meter?.yields();
     else return this.#call(this.#calls, result.value);
     // Whoever was told may have destroyed the stage.
-    if (!this.lifecycle.isClosed) this.#deliver({ promise, result, failure: undefined, behind: undefined });
+    if (this.lifecycle.isClosed) return;
+    // What the source returns is no result of a call.
+    if (this.#calls === undefined) this.#deliver({ promise, result, failure: undefined, behind: undefined });
+    else this.#deliver({ promise: undefined, result: DONE, failure: undefined, behind: undefined });
   }
 
   #receiveLate(result: Result<any>): void {
     if (this.#calls === undefined) this.lifecycle.answeredLate(result);
-    else if (this.#calls.count === 0) this.lifecycle.answeredLate(DONE);
+    else if (this.#lateAnswer === undefined) this.lifecycle.answeredLate(DONE);
   }
 
   #sourceEnds(): void {
     this.#hasEnded = true;
     if (!this.isOver) return;
-    this.lifecycle.place.end();
+    this.#endReading();
     this.meter?.ends();
+  }
+
+  /** The source and all calls are over. What calls read is theirs until then, also if the source has thrown. */
+  #endReading(): void {
+    const { place } = this.lifecycle;
+    const failure = this.#sourceFailure;
+    if (failure === undefined) place.end();
+    else place.abandon((read) => read.cancel(failure));
   }
 
   #threw(error: unknown): void {
     const promise = this.#stepDone();
-    if (this.lifecycle.isClosed) return this.lifecycle.threwLate(error);
+    if (this.lifecycle.isClosed) {
+      if (this.#lateAnswer === undefined) this.lifecycle.threwLate(error);
+      return;
+    }
     this.#hasEnded = true;
     const failure = new Failure(error);
+    this.#sourceFailure = failure;
     this.meter?.fails(failure);
-    this.lifecycle.place.abandon((read) => read.cancel(failure));
+    if (this.isOver) this.#endReading();
     if (!this.lifecycle.isClosed) this.#deliver({ promise, result: undefined, failure, behind: undefined });
   }
 
@@ -397,6 +416,7 @@ export class Pump<T> implements Content<T> {
 
   /** The function of `buffer.map` is called for a value. Its answer is in line from now on. */
   #call(calls: Calls<any, T>, value: unknown): void {
+    if (calls.hasFailed) return;
     const answer: Answer<T> = { promise: undefined, result: undefined, failure: undefined, behind: undefined };
     this.#answers.push(answer);
     const { place } = this.lifecycle;
@@ -411,16 +431,46 @@ export class Pump<T> implements Content<T> {
   }
 
   #callSettled(calls: Calls<any, T>, answer: Answer<T>): void {
-    const { failure, result } = answer;
+    const { failure } = answer;
     this.meter?.calls(calls.count);
+    if (failure === undefined || this.#hasEnded || this.lifecycle.isClosed) return this.#answerKnown(answer);
+    // As behind a plain loop, the source has cleaned up when the error arrives.
+    answer.failure = undefined;
+    this.#closeSource(() => {
+      answer.failure = failure;
+      this.#answerKnown(answer);
+    });
+  }
+
+  /** A call has failed, the error of which comes before one of this clean-up. A long step of the source does not hold it up. */
+  #closeSource(onReleased: () => void): void {
+    this.#closing ??= this.#returnSource();
+    const isStepping = (): boolean => this.#isAsking;
+    const ending = new Ending({
+      get isStepping() {
+        return isStepping();
+      },
+      closeRest() {},
+    });
+    ending.whenReleased(onReleased);
+    ending.awaitReturn(this.#closing);
+  }
+
+  #answerKnown(answer: Answer<T>): void {
+    const { failure, result } = answer;
     if (this.lifecycle.isClosed) {
-      if (answer === this.#lateAnswer) this.lifecycle.answeredLate(result ?? DONE);
+      if (answer === this.#lateAnswer) this.#answerLate(result ?? DONE);
       return;
     }
     if (failure === undefined) this.meter?.yields();
     else this.meter?.fails(failure);
-    if (this.isOver) this.lifecycle.place.end();
+    if (this.isOver) this.#endReading();
     if (!this.lifecycle.isClosed) this.#advance();
+  }
+
+  #answerLate(result: Result<T>): void {
+    this.#lateAnswer = undefined;
+    this.lifecycle.answeredLate(result);
   }
 
   /** Tells the meter what the stage does while its source is not in a step. */
@@ -448,16 +498,19 @@ export class Pump<T> implements Content<T> {
   }
 
   clear(): void {
-    if (this.readers.length > 0) this.#lateAnswer = this.#answers.first;
+    const { first } = this.#answers;
     this.#answers.drain();
+    if (this.readers.length === 0 || first === undefined) return;
+    if (isPending(first)) this.#lateAnswer = first;
+    // Their turn comes when those have been let go who get nothing.
+    else queueMicrotask(() => this.lifecycle.answeredLate(first.result ?? DONE));
   }
 
   letSourceGo(stage: { abortReason(): unknown }): Promise<unknown> | undefined {
     this.#signal?.abort(() => stage.abortReason());
-    const returned = this.#hasEnded ? undefined : this.#returnSource();
-    return this.#calls === undefined || this.#calls.count === 0
-      ? returned
-      : Promise.all([returned, this.#calls.idle()]);
+    const returned = this.#hasEnded ? undefined : (this.#closing ?? this.#returnSource());
+    if (this.#calls === undefined || this.#calls.count === 0) return returned;
+    return Promise.allSettled([returned, this.#calls.idle()]).then(() => returned);
   }
 
   #returnSource(): Promise<unknown> | undefined {

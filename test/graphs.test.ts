@@ -15,15 +15,21 @@ import { parameters, strays } from './random.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 10_000);
 
-type Wrap = Mode['wrap'];
+type Made = Pick<Mode, 'wrap' | 'map'>;
 
-function inOnePipeline(): Wrap {
+function inOnePipeline(): Made {
   const buffer = bufferedPipeline();
-  return (source, bufferSize, isFunction) => buffer(isFunction ? () => source : source, { bufferSize });
+  return {
+    wrap: (source, bufferSize, isFunction) => buffer(isFunction ? () => source : source, { bufferSize }),
+    map: (source, call, concurrency, bufferSize) => buffer.map(source, call, { concurrency, bufferSize }),
+  };
 }
 
 /** Where one begins within a step of another, they are nested. */
-const inTheirOwn: Wrap = (...stage) => inOnePipeline()(...stage);
+const inTheirOwn: Made = {
+  wrap: (...stage) => inOnePipeline().wrap(...stage),
+  map: (...stage) => inOnePipeline().map(...stage),
+};
 
 describe('a random graph with buffers', () => {
   const reasons = strays();
@@ -34,10 +40,10 @@ describe('a random graph with buffers', () => {
   }
 
   it('gives what the same graph gives without, and closes every generator', async () => {
-    await holds(() => ({ wrap: inOnePipeline(), isPlain: false }), RUNS);
+    await holds(() => ({ ...inOnePipeline(), isPlain: false }), RUNS);
   }).timeout(600_000);
 
   it('does so as well where each stage has a pipeline of its own', async () => {
-    await holds(() => ({ wrap: inTheirOwn, isPlain: false }), RUNS / 5);
+    await holds(() => ({ ...inTheirOwn, isPlain: false }), RUNS / 5);
   }).timeout(120_000);
 });

@@ -5,6 +5,7 @@ import type { Delay } from './delay.ts';
 import {
   ADAPTERS,
   type Adapter,
+  type Calls,
   type Consumer,
   CONSUMERS,
   type Each,
@@ -67,6 +68,19 @@ const adapter: fc.Arbitrary<Adapter> = fc.record({
   work: maybe,
 });
 
+const callParts = {
+  kind: fc.constant('calls' as const),
+  count,
+  isFailing: fc.constantFrom(false, false, true),
+  works: fc.array(maybe, { minLength: 1, maxLength: 3 }),
+};
+const callSizes = fc.tuple(fc.constantFrom(1, 2, 2, 3, 8), fc.constantFrom(0, 0, 1, 3));
+const calls: fc.Arbitrary<Calls> = fc.record({ ...callParts, sizes: callSizes }).map(withSizes);
+
+function withSizes<T>({ sizes: [concurrency, more], ...parts }: T & { sizes: [number, number] }) {
+  return { ...parts, concurrency, bufferSize: concurrency + more };
+}
+
 const depthIdentifier = fc.createDepthIdentifier();
 const nested = { depthIdentifier, maxDepth: 3, withCrossShrink: true };
 const { graph: anyGraph } = fc.letrec<{
@@ -76,6 +90,7 @@ const { graph: anyGraph } = fc.letrec<{
   fanIn: FanIn;
   fanOut: FanOut;
   each: Each;
+  calls: Calls;
 }>((tie) => ({
   graph: fc.record({ head: tie('head'), steps: fc.array(tie('step'), { maxLength: 3, depthIdentifier }) }),
   head: fc.oneof(
@@ -91,6 +106,8 @@ const { graph: anyGraph } = fc.letrec<{
     { weight: 2, arbitrary: handReader },
     { weight: 3, arbitrary: adapter },
     { weight: 2, arbitrary: tie('each') },
+    { weight: 3, arbitrary: calls },
+    { weight: 1, arbitrary: tie('calls') },
   ),
   fanIn: fc.record({
     kind: fc.constantFrom('concat', 'concat', 'zip', 'zip', 'merge', 'race', 'loser', 'left open'),
@@ -111,6 +128,7 @@ const { graph: anyGraph } = fc.letrec<{
     pause: maybe,
     ...timing,
   }),
+  calls: fc.record({ ...callParts, sizes: callSizes, graph: tie('graph') }).map(withSizes),
 }));
 const anyConsumer: fc.Arbitrary<Consumer> = fc.record({
   kind: fc.constantFrom('loop', ...CONSUMERS),
@@ -135,6 +153,7 @@ function showGraph(graph: Graph): string {
 
 function showPart(part: Head | Step): string {
   if (part.kind === 'adapter') return `${part.name}(${part.count})${showDelay('work', part.work)}`;
+  if (part.kind === 'calls') return showCalls(part);
   const given: string[] = [];
   if ('count' in part) given.push(String(part.count));
   if ('thrown' in part && part.thrown !== undefined) given.push(`throws ${part.thrown}`);
@@ -145,6 +164,12 @@ function showPart(part: Head | Step): string {
   delays.push(showDelay('clean-up', part.cleanUp));
   const size = part.bufferSize === undefined ? 'plain ' : `${part.isFunction ? 'function ' : ''}${part.bufferSize} `;
   return `${size}${part.kind}(${given.join(', ')})${delays.join('')}`;
+}
+
+function showCalls({ count: failing, isFailing, works, graph, concurrency, bufferSize }: Calls): string {
+  const given = [...(isFailing ? [`throws at ${failing}`] : []), ...(graph === undefined ? [] : [showGraph(graph)])];
+  const delays = works.map((work) => (work === undefined ? ' at once' : showDelay('work', work)));
+  return `${concurrency}/${bufferSize} calls(${given.join(', ')})${delays.join('')}`;
 }
 
 function showDelay(name: string, shown: Delay | undefined): string {

@@ -21,7 +21,13 @@ interface Seen {
   lastRead?: string;
 }
 
-export const PLAIN: Mode = { wrap: (source) => source, isPlain: true };
+export const PLAIN: Mode = {
+  wrap: (source) => source,
+  async *map(source, call) {
+    for await (const value of source) yield await call(value);
+  },
+  isPlain: true,
+};
 
 async function consume(source: Values, { kind, count, work }: Consumer, seen: Seen): Promise<void> {
   try {

@@ -87,7 +87,21 @@ export interface Adapter {
   work: Delay | undefined;
 }
 
-export type Step = Transformation | Each | HandReader | Adapter;
+/** `buffer.map`: calls for several values at once, each of which may run a graph of its own. */
+export interface Calls {
+  kind: 'calls';
+  /** Which call throws, if one does. */
+  count: number;
+  isFailing: boolean;
+  /** What each call awaits, in turn. Without a delay it returns at once, with no promise. */
+  works: (Delay | undefined)[];
+  /** What each call reads. */
+  graph?: Graph;
+  concurrency: number;
+  bufferSize: number;
+}
+
+export type Step = Transformation | Each | HandReader | Adapter | Calls;
 
 export interface Graph {
   head: Head;
@@ -114,6 +128,7 @@ export function canFail(graph: Graph): boolean {
     graph,
     (part) =>
       part.kind === 'throw' ||
+      (part.kind === 'calls' && part.isFailing) ||
       (part.kind === 'adapter' && part.name === 'failing map 4') ||
       ('thrown' in part && part.thrown !== undefined),
   );

@@ -1,7 +1,8 @@
 /** The generators of a graph. */
-import { pass } from './delay.ts';
+import { type Delay, pass } from './delay.ts';
 import { concat, leavingWorker, loser, merge, passed, race, zip } from './fan.ts';
 import {
+  type Calls,
   canFail,
   type Each,
   type FanIn,
@@ -24,8 +25,12 @@ import { isThrown, nameOf, THROWN, TRUTHY } from './thrown.ts';
 /** Makes a stage, or nothing: then streams between stages are plain generators, too. */
 export interface Mode {
   wrap: (source: AsyncGenerator<string>, bufferSize: number, isFunction: boolean) => Values;
+  /** `buffer.map`, or the plain loop that it stands for. */
+  map: (source: Values, call: Call, concurrency: number, bufferSize: number) => Values;
   isPlain: boolean;
 }
+
+type Call = (value: string) => string | Promise<string>;
 
 function isStage(part: Head | Step): boolean {
   return part.kind !== 'adapter' && part.bufferSize !== undefined;
@@ -98,6 +103,8 @@ export class Program {
       if (step.kind === 'adapter') {
         const error = this.thrown(step.count);
         last = this.#mode.isPlain ? unadapted(last, step, error) : adapted(last, step, error, inputCanFail);
+      } else if (step.kind === 'calls') {
+        last = this.#mode.map(last, this.#call(step, place), step.concurrency, step.bufferSize);
       } else {
         const mayReject = inputCanFail || !isStage(steps[index - 1] ?? head);
         last = this.#stage(step, this.#step(step, last, mayReject, place), `${place.path}:${index}`);
@@ -110,7 +117,7 @@ export class Program {
     return this.#build(graph, { path: path + letter, attempt });
   }
 
-  #stage(part: Exclude<Head | Step, { kind: 'adapter' }>, body: AsyncGenerator<string>, key: string): Values {
+  #stage(part: Exclude<Head | Step, { kind: 'adapter' | 'calls' }>, body: AsyncGenerator<string>, key: string): Values {
     const generator = this.#recorded(key, body, part);
     return part.bufferSize === undefined ? generator : this.#mode.wrap(generator, part.bufferSize, part.isFunction);
   }
@@ -245,13 +252,35 @@ export class Program {
   // Steps
 
   #step(
-    step: Exclude<Step, { kind: 'adapter' }>,
+    step: Exclude<Step, { kind: 'adapter' | 'calls' }>,
     source: Values,
     mayReject: boolean,
     place: Place,
   ): AsyncGenerator<string> {
     if ('graph' in step) return this.#each(step, source, place);
     return isTransformation(step) ? this.#transformed(step, source) : readByHand(source, step, mayReject);
+  }
+
+  /** Calls begin in the order of the values, so that it is known which of them fails. */
+  #call({ count, isFailing, works, graph }: Calls, place: Place): Call {
+    let index = 0;
+    return (value) => {
+      const call = index++;
+      const result = (): string => {
+        if (isFailing && call === count) throw this.thrown(count);
+        return `called(${value})`;
+      };
+      const work = works[call % works.length];
+      if (graph !== undefined) return this.#callInner(graph, work, result, place);
+      return work === undefined ? result() : pass(work).then(result);
+    };
+  }
+
+  async #callInner(graph: Graph, work: Delay | undefined, result: () => string, place: Place): Promise<string> {
+    const values: string[] = [];
+    if (work !== undefined) await pass(work);
+    for await (const value of this.#inner(graph, place, 'c')) values.push(value);
+    return `${result()}[${values.join()}]`;
   }
 
   async *#transformed({ kind, count, work, after }: Transformation, source: Values): AsyncGenerator<string> {
