@@ -59,13 +59,16 @@ export class BufferedStage<T> extends Readable {
     return this.on(event, listener);
   }
 
+  /** Node does not begin to read for one that is put in front, but has it see what others read. */
   override prependListener(event: string | symbol, listener: Listener): this {
     this.#node.observe();
+    if (event === 'data') this.#pump.watch();
     return super.prependListener(event, listener);
   }
 
   override prependOnceListener(event: string | symbol, listener: Listener): this {
     this.#node.observe();
+    if (event === 'data') this.#pump.watch();
     return super.prependOnceListener(event, listener);
   }
 

@@ -110,6 +110,16 @@ describe("A 'data' listener beside a loop", function () {
       expect(await first).to.deep.equal([1]);
     });
 
+    it(`of ${maker} sees all, too, if it is put in front of others`, async () => {
+      for (const put of ['prependListener', 'prependOnceListener'] as const) {
+        const seen: unknown[] = [];
+        const stream = make(paced(7), 2)[put]('data', (value) => seen.push(value));
+        await turn(2);
+        expect(await collect(stream)).to.deep.equal(range(7));
+        expect(seen).to.deep.equal(put === 'prependListener' ? range(7) : [1]);
+      }
+    });
+
     it(`of ${maker} is one of several that all see all`, async () => {
       const seen: unknown[][] = [[], [], []];
       const stream = make(paced(7), 2);
