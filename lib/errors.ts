@@ -93,19 +93,21 @@ export function isAbortError(error: unknown): boolean {
 
 /** Whether an error is `cause`, or was made of it: an error around another one says so in its `cause`. */
 export function isCausedBy(error: unknown, cause: unknown): boolean {
-  for (let at = error, depth = 0; depth < MAX_CAUSES; depth++) {
-    if (at === cause) return true;
-    at = causeOf(at);
+  try {
+    for (let at = error, depth = 0; depth < MAX_CAUSES; depth++) {
+      if (at === cause) return true;
+      if (!hasCause(at)) return false;
+      at = at.cause;
+    }
+  } catch {
+    // What cannot be looked at says nothing.
   }
   return false;
 }
 
-function causeOf(error: unknown): unknown {
-  try {
-    return isNativeError(error) ? error.cause : undefined;
-  } catch {
-    return undefined;
-  }
+/** An error without a cause is not one that was made of `undefined`. */
+function hasCause(error: unknown): error is Error {
+  return isNativeError(error) && 'cause' in error;
 }
 
 /** So many causes are looked at: they may form a circle. */

@@ -49,6 +49,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   isCleaned = false;
   /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
   isLeft = false;
+  /** The error that a read of its generator has failed with last, within the step under way. */
+  failedRead: { error: unknown } | undefined;
 
   /** Has Node emit 'close', if it learnt of the end when the stage was closed already. */
   #lateCallback: ((error?: Error | null) => void) | undefined;
@@ -65,8 +67,6 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   #isSilent = false;
   /** Whether its reader has left: reads under way get what the step yields. */
   #isLeftNow = false;
-  /** The error that a read of its generator has failed with last. */
-  #failedRead: { error: unknown } | undefined;
   /** The generator for which the stage was destroyed. Whether a reader is its, and what becomes of it. */
   #closedFor: { isTheirs: (reader: Reader) => boolean; ending: Ending } | undefined;
 
@@ -111,7 +111,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
 
   /** A read of this stage's generator has failed. If that is destroyed in the same step, the error is not its own. */
   #readHasFailed(error: unknown): void {
-    if (this.#ending === undefined) this.#failedRead = { error };
+    if (this.#ending === undefined) this.failedRead = { error };
     else this.#ending.expects(error);
   }
 
@@ -255,7 +255,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#content.meter?.stops(this.#failure);
     const ending = (this.#ending ??= new Ending(this));
-    if (this.#failedRead !== undefined) ending.expects(this.#failedRead.error);
+    if (this.failedRead !== undefined) ending.expects(this.failedRead.error);
     this.#content.clear();
     this.#letReadersGo();
     if (this.isStepping) this.#letUpstreamGo(ending);

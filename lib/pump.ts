@@ -481,11 +481,12 @@ export class Pump<T> implements Content<T> {
     else meter.blocks();
   }
 
-  /** Forgets the promise of the step, and so its value. */
+  /** Forgets the promise of the step, and so its value, and what its reads have failed with. */
   #stepDone(): Promise<Result<T>> {
     const step = this.#step!;
     this.#isAsking = false;
     this.#step = undefined;
+    this.lifecycle.failedRead = undefined;
     return step;
   }
 

@@ -372,3 +372,56 @@ describe('The clean-up of a chain when a loop is left', function () {
     expect(told.filter(({ status }) => status === 'rejected')).to.deep.equal([{ status: 'rejected', reason: BOOM }]);
   });
 });
+
+describe('The clean-up of a generator that has caught an error', function () {
+  this.timeout(2000);
+
+  /** Goes on behind an error that it has caught, and throws something when it is left. */
+  async function* goingOn(source: AsyncIterable<number>, thrown: (caught: unknown) => unknown): AsyncGenerator<number> {
+    let caught: unknown;
+    try {
+      try {
+        for await (const value of source) yield value;
+      } catch (error) {
+        caught = error;
+      }
+      for (let n = 0; ; n--, await turn()) yield n;
+    } finally {
+      // oxlint-disable-next-line no-unsafe-finally
+      throw thrown(caught);
+    }
+  }
+
+  async function* failing(error: unknown): AsyncGenerator<number> {
+    yield 1;
+    throw error;
+  }
+
+  async function leftBehind(wrap: Wrap, error: unknown, thrown: (caught: unknown) => unknown): Promise<unknown> {
+    for await (const value of wrap(goingOn(wrap(failing(error)), thrown))) {
+      // The generator comes to rest at a later value.
+      await settle();
+      if (value === -3) break;
+    }
+    return 'left';
+  }
+
+  const thrown: Record<string, (caught: unknown) => unknown> = {
+    'that error': (caught) => caught,
+    'one made of it': (caught) => new Error('clean-up', { cause: caught }),
+    another: () => OTHER,
+  };
+
+  for (const error of [BOOM, undefined, null, 0]) {
+    for (const [what, throws] of Object.entries(thrown)) {
+      it(`has the loop told that it throws ${what}: ${String(error)}`, async () => {
+        const expected = await rejection(leftBehind(unbuffered, error, throws));
+        for (const bufferSize of [1, 16]) {
+          const buffer = bufferedPipeline();
+          const seen = await rejection(leftBehind((source) => buffer(source, { bufferSize }), error, throws));
+          expect(seen).to.deep.equal(expected);
+        }
+      });
+    }
+  }
+});
