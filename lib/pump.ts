@@ -407,6 +407,9 @@ export class Pump<T> implements Content<T> {
   }
 
   #lineHasChanged(): void {
+    const { isLeft } = this.lifecycle;
+    // Those for whom a stage that was left went on do not wait any more.
+    if (isLeft && this.readers.length === 0) return this.lifecycle.leaveNow();
     this.#stream?.drain();
     if (this.readers.length === 0 && (this.#hasEnded || !this.#stream?.isWaiting)) this.lifecycle.handle.release();
     if (this.meter !== undefined) this.measure();

@@ -48,6 +48,17 @@ function gated(gate: Promise<void>, log: string[] = []): Given {
   };
 }
 
+/** Yields 1, waits for the gate, and yields on. */
+async function* cleanedUp(log: string[], gate: Promise<void>): AsyncGenerator<number> {
+  try {
+    yield 1;
+    await gate;
+    yield* range(9).slice(1);
+  } finally {
+    log.push('closed');
+  }
+}
+
 describe('A stage that several loops share', function () {
   this.timeout(2000);
   const unhandled = unhandledInEach();
@@ -161,6 +172,34 @@ describe('A stage that several loops share', function () {
         expect(unhandled).to.deep.equal([]);
       });
 
+      it(`closes when its step is done, also if the stage that waits is closed before: ${form}, size ${bufferSize}`, async () => {
+        const log: string[] = [];
+        const [gate, late] = [deferred(), deferred()];
+        const buffer = bufferedPipeline();
+        // The source does not listen to its signal, so that its step goes on.
+        const stage = buffer(cleanedUp(log, gate.promise), { bufferSize });
+        async function* peeking(): AsyncGenerator<unknown> {
+          const iterator = stage[Symbol.asyncIterator]();
+          yield (await iterator.next()).value;
+          await late.promise;
+          void iterator.return!();
+          yield 'left';
+          await never;
+        }
+        const leaver = make(buffer, peeking as Given, bufferSize)[Symbol.asyncIterator]();
+        expect((await leaver.next()).value).to.equal(1);
+        const waiter = buffer(pass(stage))[Symbol.asyncIterator]();
+        void waiter.next().catch(() => {});
+        await settle();
+        late.resolve();
+        expect((await leaver.next()).value).to.equal('left');
+        await orWaits(waiter.return!());
+        expect(log).to.deep.equal([]);
+        gate.resolve();
+        await settle();
+        expect(log).to.deep.equal(['closed']);
+      });
+
       it(`tells those that do not wait the end: ${form}, size ${bufferSize}`, async () => {
         const log: string[] = [];
         const stage = make(bufferedPipeline(), gated(Promise.resolve(), log), bufferSize);
@@ -173,6 +212,22 @@ describe('A stage that several loops share', function () {
         expect(await orWaits(other!.next())).to.deep.equal(end);
       });
     }
+
+    it(`ends when one has left and another was given a value back meanwhile, size ${bufferSize}`, async () => {
+      const log: string[] = [];
+      const gate = deferred();
+      const stage = bufferedPipeline()(cleanedUp(log, gate.promise), { bufferSize });
+      const [leaver, waiter] = range(2).map(() => stage[Symbol.asyncIterator]());
+      await leaver!.next();
+      const read = waiter!.next();
+      await orWaits(leaver!.return!());
+      stage.unshift(0);
+      expect((await read).value).to.equal(0);
+      gate.resolve();
+      await settle();
+      expect(log).to.deep.equal(['closed']);
+      expect(await orWaits(waiter!.next())).to.deep.equal(end);
+    });
 
     it(`does not hide the error of the worker that failed in a pool, size ${bufferSize}`, async () => {
       const run = (source: AsyncIterable<number>): Promise<unknown> => {
