@@ -20,7 +20,6 @@ export interface GroupMember {
  */
 export class Group implements Places, Abortable, Member {
   startedCount = 0;
-  abandoned: Set<Place<ReadingStage>> | undefined;
   readonly #members = new Members<Handle<GroupMember>>();
   readonly #watch: Watch | undefined;
   #openCount = 0;

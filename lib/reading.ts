@@ -105,8 +105,6 @@ export function apart(work: () => void): void {
 export interface Places extends Iterable<Place<ReadingStage>> {
   /** How many of them have started and are not over. */
   startedCount: number;
-  /** Those that nobody reads any more, as long as somebody may come to. */
-  abandoned: Set<Place<ReadingStage>> | undefined;
 }
 
 /** The place of a stage among those that read and are read. It does not keep its stage alive. */
@@ -131,6 +129,8 @@ export class Place<S extends ReadingStage> implements Member {
   #reads: Members<Place<S>> | undefined;
   /** Stages of other pipelines that were asked within the present step. */
   #nested: Place<S>[] = NONE;
+  /** Stages that nobody reads any more, but to which this one may come. */
+  #abandoned: Members<Place<S>> | undefined;
   /** Readers behind which this stage may be. */
   #possible: Members<Handle<Reader>> | undefined;
   /** Whether it is known what its generator was reading when the stage was destroyed in the middle of a step. */
@@ -183,7 +183,11 @@ export class Place<S extends ReadingStage> implements Member {
     this.#reads = undefined;
     this.#nested = NONE;
     this.#possible = undefined;
-    this.#places.abandoned?.forEach((place) => place.#closeIfUnknown());
+    const abandoned = this.#abandoned;
+    this.#abandoned = undefined;
+    if (abandoned === undefined) return;
+    const others = Array.from(this.#others());
+    for (const place of abandoned) place.#closeUnlessLeftTo(others);
   }
 
   /**
@@ -195,9 +199,7 @@ export class Place<S extends ReadingStage> implements Member {
     this.end();
     if (reads.length === 0) return;
     for (const read of reads.toSorted((one, other) => other.#madeAt - one.#madeAt)) {
-      if (!read.#isAbandoned) continue;
-      if (read.#isKnown()) (this.#places.abandoned ??= new Set()).add(read);
-      else inTurn(() => read.#tell(visit));
+      if (read.#isAbandoned && !read.#isLeftToOneOf(this.#others())) inTurn(() => read.#tell(visit));
     }
   }
 
@@ -205,11 +207,26 @@ export class Place<S extends ReadingStage> implements Member {
     return this.#readers.length === 0 && !this.#isReadElsewhere;
   }
 
-  /** Another stage is over: it may have been the last one that could come to read this one. */
-  #closeIfUnknown(): void {
-    if (this.#isAbandoned && this.#isKnown()) return;
-    this.#places.abandoned?.delete(this);
-    if (this.#isAbandoned) inTurn(() => this.stage?.cancel(undefined));
+  /** The stage to which this one was left is over: it may have been the last one that could come to read this one. */
+  #closeUnlessLeftTo(others: Place<S>[]): void {
+    if (!this.isGone && this.#isAbandoned && !this.#isLeftToOneOf(others)) inTurn(() => this.stage?.cancel(undefined));
+  }
+
+  /** Leaves this stage to one that can come to read it. Only that one looks at it again: the cost of an end does not grow. */
+  #isLeftToOneOf(others: Iterable<Place<S>>): boolean {
+    for (const other of others) {
+      if (other === this || !other.wasGiven(this)) continue;
+      (other.#abandoned ??= new Members()).add(this);
+      return true;
+    }
+    return false;
+  }
+
+  /** The stages that go on. One that has started, and that nobody reads any more, does not. */
+  *#others(): Iterable<Place<S>> {
+    for (const place of this.#places as Iterable<Place<S>>) {
+      if (place.stage?.isOver === false && !(place.#isStarted && place.#isAbandoned)) yield place;
+    }
   }
 
   /** The stage is destroyed in the middle of a step. Visits the stages that its generator reads. */
@@ -301,14 +318,6 @@ export class Place<S extends ReadingStage> implements Member {
     return (
       this.wasGiven(read) || (this.#isStarted && read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn)
     );
-  }
-
-  /** Whether some stage can come to read this one. */
-  #isKnown(): boolean {
-    for (const place of this.#places) {
-      if (place !== this && place.stage?.isOver === false && place.wasGiven(this)) return true;
-    }
-    return false;
   }
 
   /** Whether it may be behind a read: it is not over, or it is still in the step in which it was destroyed. */

@@ -55,6 +55,12 @@ function begin(stage: AsyncIterable<number>): Promise<unknown> {
   return stage[Symbol.asyncIterator]().next();
 }
 
+/** Reads one value, fails, and leaves what it reads open. */
+async function* failingBehind(source: AsyncIterable<number>): Rows {
+  await begin(source);
+  throw BOOM;
+}
+
 /** Reads one value and leaves. */
 async function first(source: AsyncIterable<number>): Promise<number | undefined> {
   for await (const value of source) return value;
@@ -122,6 +128,10 @@ const uses: Record<string, Use> = {
       .map(async (row) => row, { concurrency: 4 })
       .toArray(),
   'left through Readable.from': (buffer, page, made) => first(Readable.from(made(buffer(rowsOf(page))))),
+  'left open by a generator that fails': async (buffer, page, made) => {
+    const stage = made(buffer(rowsOf(page)));
+    await outcomeOf(made(buffer(failingBehind(stage))));
+  },
   'left by one of two loops': async (buffer, page, made) => {
     const stage = made(buffer(rowsOf(page)));
     await Promise.all([first(stage), outcomeOf(stage)]);
@@ -222,6 +232,7 @@ describe('The heap', function () {
     'failed after a wait',
     'destroyed',
     'dropped half read',
+    'left open by a generator that fails',
   ];
 
   for (const use of many) {
