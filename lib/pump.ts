@@ -232,9 +232,11 @@ export class Pump<T> implements Content<T> {
   /** Whether a loop waited for a value and has taken this one. */
   giveBack(value: T): boolean {
     const waiting = this.readers.shift();
-    waiting?.reader.owner?.waits?.resumes();
-    waiting?.resolve({ done: false, value });
-    return waiting !== undefined;
+    if (waiting === undefined) return false;
+    if (this.readers.length === 0) this.lifecycle.handle.release();
+    waiting.reader.owner?.waits?.resumes();
+    waiting.resolve({ done: false, value });
+    return true;
   }
 
   /** From now on, values that are bytes become text. */

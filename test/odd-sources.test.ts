@@ -749,6 +749,23 @@ describe('A stage that is not needed any more', function () {
     });
   }
 
+  it('is collectable if its next step is stuck, and whoever waited for that was given a value back', async () => {
+    const references: WeakRef<object>[] = [];
+    const buffer = bufferedPipeline();
+    const drop = async (): Promise<void> => {
+      const stage = remember(references, buffer(oneThenStuck()));
+      const iterator = stage[Symbol.asyncIterator]();
+      await iterator.next();
+      const read = iterator.next();
+      stage.unshift(0);
+      expect(await read).to.deep.equal({ done: false, value: 0 });
+    };
+    for (let dropped = 0; dropped < MANY; dropped++) await drop();
+    await collectGarbage();
+    expectCollected(references);
+    expect(await collect(buffer([1]))).to.deep.equal([1]);
+  });
+
   it('is collectable if a signal lives, and its next step is stuck when it is dropped', async () => {
     const references: WeakRef<object>[] = [];
     const controller = new AbortController();
