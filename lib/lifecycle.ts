@@ -49,8 +49,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   isCleaned = false;
   /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
   isLeft = false;
-  /** The error that a read of its generator has failed with last, within the step under way. */
-  failedRead: { error: unknown } | undefined;
+  /** What a read of its generator has failed with within the step under way. If it is destroyed in that, the error is not its own. */
+  failedRead: Failure | undefined;
 
   /** Has Node emit 'close', if it learnt of the end when the stage was closed already. */
   #lateCallback: ((error?: Error | null) => void) | undefined;
@@ -103,16 +103,10 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   /** A loop has been handed the error. */
   fail(failure: Failure, reader: Reader): void {
     const owner = reader.owner?.stage as Lifecycle<any> | undefined;
-    if (owner !== undefined) owner.#readHasFailed(failure.error);
+    if (owner !== undefined) owner.failedRead = failure;
     this.#isTold = true;
     this.#isSilent = true;
     this.failStream(failure, reader);
-  }
-
-  /** A read of this stage's generator has failed. If that is destroyed in the same step, the error is not its own. */
-  #readHasFailed(error: unknown): void {
-    if (this.#ending === undefined) this.failedRead = { error };
-    else this.#ending.expects(error);
   }
 
   /** The error is next in line for a stream. */

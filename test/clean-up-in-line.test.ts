@@ -425,3 +425,62 @@ describe('The clean-up of a generator that has caught an error', function () {
     }
   }
 });
+
+describe('A clean-up that reads the rest of its input', function () {
+  this.timeout(2000);
+
+  async function* draining(source: AsyncIterable<number>, rest: number[], wrapped: boolean): AsyncGenerator<number> {
+    const iterator = source[Symbol.asyncIterator]();
+    const drain = async (): Promise<void> => {
+      for (let { done, value } = await iterator.next(); !done; { done, value } = await iterator.next())
+        rest.push(value);
+    };
+    try {
+      yield (await iterator.next()).value;
+      for (;;) yield 0;
+    } finally {
+      if (wrapped) await drain().catch((cause: unknown) => Promise.reject(new Error('clean-up', { cause })));
+      else await drain();
+    }
+  }
+
+  async function* threeThen(error: unknown): AsyncGenerator<number> {
+    yield* range(3);
+    if (error !== undefined) throw error;
+  }
+
+  async function leftWith(wrap: Wrap, error: unknown, wrapped: boolean, isCaught: boolean): Promise<unknown> {
+    const rest: number[] = [];
+    async function* catching(source: AsyncIterable<number>): AsyncGenerator<unknown> {
+      try {
+        for await (const _ of source) {
+          await settle();
+          break;
+        }
+        yield 'left';
+      } catch (caught) {
+        yield { caught };
+      }
+    }
+    const seen: unknown[] = [];
+    const drained = wrap(draining(wrap(threeThen(error)), rest, wrapped));
+    for await (const value of isCaught ? wrap(catching(drained)) : catching(drained)) seen.push(value);
+    return { rest, seen };
+  }
+
+  for (const error of [undefined, BOOM]) {
+    for (const wrapped of [false, true]) {
+      for (const isCaught of [false, true]) {
+        const name = `${error === undefined ? 'ends' : 'fails'}, ${wrapped ? 'with a cause' : 'as it is'}`;
+        it(`has ${isCaught ? 'a stage' : 'the loop'} that leaves told how it ends: it ${name}`, async () => {
+          const expected = await leftWith(unbuffered, error, wrapped, isCaught);
+          for (const bufferSize of [1, 16]) {
+            const buffer = bufferedPipeline();
+            const wrap: Wrap = (source) => buffer(source, { bufferSize });
+            expect(await leftWith(wrap, error, wrapped, isCaught)).to.deep.equal(expected);
+          }
+        });
+      }
+    }
+  }
+});
