@@ -17,6 +17,7 @@ import {
   outcomeOf,
   pass,
   range,
+  recorded,
   rejection,
   settle,
   turn,
@@ -238,6 +239,30 @@ describe('A function that can be iterated', function () {
 
     it(`is iterated also if a function returns it: ${way}`, async () => {
       expect(await collect(bufferedPipeline()(() => iterable()))).to.deep.equal([1, 2, 3]);
+    });
+  }
+});
+
+describe('An iterable that has something of a stream', function () {
+  this.timeout(2000);
+
+  const methods: Record<string, Record<string, () => never>> = {
+    'pipe(), as an observable has': { pipe: uncallable },
+    'destroy(), as a connection has': { destroy: uncallable },
+    'cancel(), as a subscription has': { cancel: uncallable },
+  };
+
+  for (const [what, method] of Object.entries(methods)) {
+    it(`is none, and is left as any other: ${what}`, async () => {
+      const log: string[] = [];
+      const source = (): AsyncIterable<number> =>
+        Object.assign({ [Symbol.asyncIterator]: () => recorded(log, 'source', range(3)) }, method);
+      expect(await collect(bufferedPipeline()(source()))).to.deep.equal([1, 2, 3]);
+      for await (const _ of bufferedPipeline()(source())) break;
+      const unread = bufferedPipeline()(source()).destroy();
+      await settle();
+      expect(unread.closed).to.equal(true);
+      expect(log).to.deep.equal(['source starts', 'source closes', 'source starts', 'source closes']);
     });
   }
 });
