@@ -484,3 +484,36 @@ describe('A clean-up that reads the rest of its input', function () {
     }
   }
 });
+
+describe('A generator that had one of its two reads fail, ahead of a consumer that leaves', function () {
+  this.timeout(2000);
+
+  it('is not taken for one whose clean-up has failed', async () => {
+    const gate = deferred();
+    async function* both(sources: AsyncIterable<number>[]): AsyncGenerator<unknown> {
+      yield 'first';
+      const iterators = sources.map((source) => source[Symbol.asyncIterator]());
+      try {
+        yield await Promise.all(iterators.map((iterator) => iterator.next()));
+      } finally {
+        await gate.promise;
+      }
+    }
+    async function* failing(): AsyncGenerator<number> {
+      yield* [];
+      throw BOOM;
+    }
+    async function* waitingFor(opened: Promise<unknown>): AsyncGenerator<number> {
+      await opened;
+      yield 1;
+    }
+    const buffer = bufferedPipeline();
+    const stage = buffer(both([buffer(failing()), buffer(waitingFor(gate.promise))]));
+    for await (const _ of stage) {
+      await settle();
+      break;
+    }
+    gate.resolve();
+    await buffer[Symbol.asyncDispose]();
+  });
+});

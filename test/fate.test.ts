@@ -306,3 +306,22 @@ describe('A pipeline ends for good', function () {
     expect(hasStarted).to.equal(false);
   });
 });
+
+describe('A stage in a step', function () {
+  this.timeout(2000);
+
+  it('is destroyed with one that was made after it but before it started: it cannot be what reads that', async () => {
+    const buffer = bufferedPipeline();
+    const stuck = buffer(
+      (async function* () {
+        yield await new Promise<number>(() => {});
+      })(),
+    );
+    const failing = buffer(failingAfter(1, BOOM));
+    await turn();
+    const read = rejection(stuck[Symbol.asyncIterator]().next());
+    await turn();
+    expect(await rejection(collect(failing))).to.equal(BOOM);
+    expect(await read).to.equal(BOOM);
+  });
+});
