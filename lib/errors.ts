@@ -135,10 +135,11 @@ export class Failure {
   }
 }
 
-/** Whether Node can look at an error as it does: it reads the `stack`, which may be a getter that throws. */
+/** Whether Node can look at an error as it does: `destroy()` reads the `stack`, `pipeline()` the others, and a getter may throw. */
 function isReadable(error: unknown): boolean {
   try {
-    void (error as Error).stack;
+    const { stack, name, code } = error as NodeJS.ErrnoException;
+    void [stack, name, code];
     return true;
   } catch {
     return false;
