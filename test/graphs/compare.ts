@@ -104,5 +104,5 @@ export async function compare(graph: Graph, consumer: Consumer, mode: Mode, reas
 
 /** A stream of `Readable.toWeb` that is cancelled may still be given values, and throws then: of any stream, not only of ours. */
 function isOfToWeb(reason: unknown): boolean {
-  return reason instanceof Error && reason.stack?.includes('node:internal/webstreams/adapters') === true;
+  return reason instanceof Error && reason.stack?.includes('internal/webstreams/adapters') === true;
 }
