@@ -2,7 +2,7 @@
  * Iterators that others have made, and that were given as they are: those that can be closed while a read is under way are
  * closed at once, and each is closed once, also if nobody has read it.
  */
-import { EventEmitter, on } from 'node:events';
+import { EventEmitter, getEventListeners, on } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 import { expect } from 'chai';
@@ -132,7 +132,7 @@ const foreigners: Record<string, () => Foreign> = {
     const { port1, port2 } = new MessageChannel();
     ports.push(port2);
     const iterator = on(port1, 'message') as AsyncIterableIterator<unknown>;
-    const isClosed = (): boolean => port1.listenerCount('message') === 0;
+    const isClosed = (): boolean => getEventListeners(port1, 'message').length === 0;
     return { iterator, give: () => port2.postMessage(0), isClosed };
   },
   'a hand-written one that answers a read under way with done': () =>
