@@ -20,6 +20,8 @@ export interface GroupMember {
  */
 export class Group implements Places, Abortable, Member {
   startedCount = 0;
+  /** While all stages are destroyed: with what. One may close another that it was given as its source, before that one's turn. */
+  fate: { readonly failure: Failure | undefined } | undefined;
   readonly #members = new Members<Handle<GroupMember>>();
   readonly #watch: Watch | undefined;
   #openCount = 0;
@@ -67,8 +69,14 @@ export class Group implements Places, Abortable, Member {
 
   /** Destroys all stages that there are. Stages made afterwards start afresh. */
   destroy(failure: Failure | undefined): void {
+    const outer = this.fate;
+    this.fate = { failure };
     // The last first: a generator that waits for its input is let go before that fails for a reason of its own.
-    for (const { target } of Array.from(this.#members).toReversed()) target?.cancel(failure);
+    try {
+      for (const { target } of Array.from(this.#members).toReversed()) target?.cancel(failure);
+    } finally {
+      this.fate = outer;
+    }
   }
 
   abort(signal: AbortSignal): void {

@@ -120,7 +120,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   /** The answer to those who ask after the stage was destroyed. */
   answerClosed(reader: Reader): Promise<Result<T>> {
     if (this.#closedFor?.isTheirs(reader)) return this.#failLateRead(this.#closedFor.ending);
-    if (this.#isTold) return Promise.resolve(DONE);
+    if (this.#isTold || reader.hasLeft) return Promise.resolve(DONE);
     return this.#isSilent ? rejectedQuietly(this.#tell(reader)) : Promise.reject(this.#tell(reader));
   }
 
@@ -158,10 +158,16 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   leave(reader: Reader, value: unknown): Promise<Result<T>> {
     const done = value === undefined ? DONE : doneWith(value);
     if (this.isFinished) return Promise.resolve(done);
-    if (this.isClosed) this.#isTold = true;
+    // Others that come back for more are still to learn that it was destroyed.
+    reader.hasLeft = true;
+    if (!this.isClosed) this.#leaveBy(reader);
+    return this.#whenReleased(reader, done);
+  }
+
+  #leaveBy(reader: Reader): void {
+    if (this.group.fate !== undefined) this.node.destroy(this.fatalError());
     else if (this.#isAwaitedByOthers(reader)) this.#leaveToOthers();
     else this.leaveNow();
-    return this.#whenReleased(reader, done);
   }
 
   /** An iterator that can be closed while it waits answers the others itself. */
@@ -213,6 +219,15 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     this.#failure = failure;
     this.#isSilent = true;
     this.node.destroy(failure?.eventError);
+  }
+
+  /** What the stage is destroyed with unless somebody says: while its pipeline is, with the same. */
+  fatalError(): Error | undefined {
+    const { fate } = this.group;
+    if (fate === undefined || this.isClosed || this.isFinished) return undefined;
+    this.#failure ??= fate.failure;
+    this.#isSilent = true;
+    return this.#failure?.eventError;
   }
 
   /**
@@ -284,9 +299,9 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   /** The one generator that reads this stage was closed. Its reads fail when this stage is released. */
   #closeFor(reader: Ending, reads: Waiting<unknown>[], failure: Failure | undefined): void {
     if (this.isClosed || this.isFinished) return;
-    // Who reads by listening for events is told by an 'error' event; who reads on by a loop finds the end.
+    // Who reads by listening for events is told by an 'error' event; who reads on by a loop finds the end, unless all end.
     this.#failure = failure ?? (this.#content.isReadAsStream ? this.#madeFailure(reader) : undefined);
-    this.#isTold = failure === undefined;
+    this.#isTold = failure === undefined && this.group.fate === undefined;
     this.#isSilent = true;
     this.node.destroy(this.#failure?.eventError);
     const ending = this.#ending!;

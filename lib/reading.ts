@@ -346,6 +346,8 @@ export class Reader {
   isInside = false;
   /** Whether the last request was made within a step, so that the generator may wait for nothing but the answer. */
   isDirect = false;
+  /** Whether it has left by `return()`. */
+  hasLeft = false;
   #isDecided = false;
   #candidates: Place<ReadingStage>[] = NONE;
 

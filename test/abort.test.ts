@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, recorded, rejection, turn } from './helpers.ts';
+import { collect, recorded, rejection, settle, turn } from './helpers.ts';
 
 const REASON = new Error('enough');
 const never = new Promise<never>(() => {});
@@ -125,6 +125,34 @@ for (const [consumer, consume] of Object.entries(consumers)) {
   });
 }
 
+/** What ends a pipeline for good, and the code of what a consumer gets. */
+const ends: Record<string, [end: (buffer: BufferedPipeline, controller: AbortController) => unknown, code: string]> = {
+  'An abort': [(_, controller) => controller.abort(REASON), 'ABORT_ERR'],
+  'A disposal': [(buffer) => buffer[Symbol.asyncDispose](), 'ERR_STREAM_PREMATURE_CLOSE'],
+};
+
+for (const [name, [end, code]] of Object.entries(ends)) {
+  describe(`${name} while a loop is busy`, function () {
+    this.timeout(2000);
+
+    for (const isDirect of [true, false]) {
+      it(`is an error for the loop, though a stage that ${isDirect ? 'is given' : 'reads'} the same has left`, async () => {
+        const controller = new AbortController();
+        const buffer = bufferedPipeline(controller);
+        const shared = buffer(naturals());
+        const other = buffer(isDirect ? shared : step(shared, false));
+        await other[Symbol.asyncIterator]().next();
+        const loop = shared[Symbol.asyncIterator]();
+        await loop.next();
+        await end(buffer, controller);
+        await settle();
+        expect(await rejection(loop.next())).to.have.property('code', code);
+        expect(await loop.next()).to.deep.equal({ done: true, value: undefined });
+      });
+    }
+  });
+}
+
 describe('An abort', function () {
   this.timeout(2000);
 
@@ -140,6 +168,20 @@ describe('An abort', function () {
       expectAbortError(stage.errored);
     }
   });
+
+  for (const taken of [0, 1]) {
+    it(`destroys a stage that another was given as its source as it does any, ${taken} values taken`, async () => {
+      const controller = new AbortController();
+      const buffer = bufferedPipeline(controller);
+      const first = buffer(naturals());
+      const iterator = buffer(first)[Symbol.asyncIterator]();
+      for (let n = 1; n <= taken; n++) await iterator.next();
+      await turn();
+      controller.abort(REASON);
+      expectAbortError(first.errored);
+      expectAbortError(await rejection(collect(first)));
+    });
+  }
 
   it('fails stages with one and the same error', async () => {
     const controller = new AbortController();
