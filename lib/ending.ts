@@ -1,7 +1,7 @@
 /** How far a stage that was destroyed is: what leaving it waits for, and what went wrong in its clean-up. */
 import { setImmediate } from 'node:timers';
 
-import { Failure, isAbortError, isCausedBy } from './errors.ts';
+import { Failure, isCausedBy, isInterruption } from './errors.ts';
 
 /** Shared by all that nobody waits for. */
 const NONE: never[] = [];
@@ -81,11 +81,11 @@ export class Ending {
 
   /**
    * The step under way has thrown. If the generator waited for a read that has failed, what it throws instead comes from its
-   * clean-up. If not, the step had run ahead of a reader that has left: unbuffered, it would not have run. An `AbortError` is
-   * what becomes of work under way.
+   * clean-up. If not, the step had run ahead of a reader that has left: unbuffered, it would not have run. An
+   * interruption is what becomes of work under way.
    */
   stepThrew(error: unknown): void {
-    if (this.#isLetGo && !this.isExpected(error) && !isAbortError(error)) this.failure ??= new Failure(error);
+    if (this.#isLetGo && !this.isExpected(error) && !isInterruption(error)) this.failure ??= new Failure(error);
   }
 
   /** An error that comes out of the generator is not its own. */

@@ -4,6 +4,8 @@
  */
 import { isNativeError, isPromise } from 'node:util/types';
 
+const PREMATURE_CLOSE = 'ERR_STREAM_PREMATURE_CLOSE';
+
 function withCode<E extends Error>(error: E, code: string): E & { code: string } {
   return Object.assign(error, { code });
 }
@@ -65,7 +67,7 @@ export function statisticsOff(): Error {
 
 /** What the reader of a stage gets that was destroyed, without an error, before its source ended. */
 export function prematureClose(): Error {
-  return withCode(new Error('The stage was destroyed before its source ended'), 'ERR_STREAM_PREMATURE_CLOSE');
+  return withCode(new Error('The stage was destroyed before its source ended'), PREMATURE_CLOSE);
 }
 
 /** What takes the place of a `null` where a stage is read as a stream: there, `null` means the end. */
@@ -86,6 +88,15 @@ export function abortError(options?: ErrorOptions): Error {
 export function isAbortError(error: unknown): boolean {
   try {
     return isNativeError(error) && error.name === 'AbortError';
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an error says that work was cut short: by a signal, or because a stream was destroyed. */
+export function isInterruption(error: unknown): boolean {
+  try {
+    return isAbortError(error) || (isNativeError(error) && 'code' in error && error.code === PREMATURE_CLOSE);
   } catch {
     return false;
   }

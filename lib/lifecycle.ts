@@ -20,6 +20,8 @@ export interface Content<T> {
   readonly isStepping: boolean;
   /** Whether the source has ended or thrown. */
   readonly isOver: boolean;
+  /** Whether a loop has asked for a value. */
+  readonly loopDidRead: boolean;
   /** Whether the stage has been read as a stream. */
   readonly isReadAsStream: boolean;
   meter: Meter | undefined;
@@ -113,6 +115,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   failStream(failure: Failure, reader: Reader): void {
     if (this.isClosed) return;
     this.#failure = failure;
+    // A loop that looks ahead by `read()` learns of it when it asks again.
+    if (this.#content.loopDidRead && this.#stage.readableFlowing === null) this.#isSilent = true;
     this.node.destroy(failure.eventError);
     this.#handedOver(failure, reader);
   }

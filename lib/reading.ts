@@ -348,13 +348,15 @@ export class Reader {
   isDirect = false;
   /** Whether it has left by `return()`. */
   hasLeft = false;
+  /** The stage within whose step it was made. If it asks within a step of another one first, it is that one's. */
+  #maker: Outer;
   #isDecided = false;
   #candidates: Place<ReadingStage>[] = NONE;
 
   constructor(place: Place<ReadingStage>) {
     this.place = place;
+    this.#maker = calling;
     if (calling === undefined) place.isReadElsewhere();
-    else this.#belongsTo(calling);
   }
 
   /** A value is asked for. */
@@ -385,13 +387,16 @@ export class Reader {
 
   #belongsTo(owner: Place<any>): void {
     this.owner = owner;
+    this.#maker = undefined;
     this.#isDecided = true;
     this.#candidates = NONE;
     if (owner.isOfSamePipeline(this.place)) this.isInside = true;
     owner.reads(this.place);
   }
 
+  /** It has asked from nowhere first. */
   #decide(): void {
+    if (this.#maker !== undefined) return this.#belongsTo(this.#maker);
     this.#isDecided = true;
     const candidates = this.place.candidates();
     this.isInside = candidates.length > 0;

@@ -410,3 +410,27 @@ describe('A mixture of next(), read() and listeners', function () {
     expect(await answers[2]).to.deep.equal({ done: true, value: undefined });
   });
 });
+
+describe('A loop that also calls read()', function () {
+  this.timeout(2000);
+
+  for (const bufferSize of [1, 16]) {
+    it(`gets all values, then the error, at size ${bufferSize}`, async () => {
+      const boom = BOOM;
+      const stage = bufferedPipeline()(failingAfter(5, boom), { bufferSize });
+      const seen: unknown[] = [];
+      try {
+        for await (const first of stage) {
+          seen.push(first);
+          await turn();
+          for (let value = stage.read(); value !== null; value = stage.read()) seen.push(value);
+        }
+      } catch (error) {
+        seen.push(error);
+      }
+      // An 'error' event that nobody listens for would end the process.
+      await turn(3);
+      expect(seen).to.deep.equal([1, 2, 3, 4, 5, boom]);
+    });
+  }
+});
