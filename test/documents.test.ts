@@ -31,6 +31,15 @@ function snippetsIn(markdown: string): Snippet[] {
   });
 }
 
+/** What a snippet prints, line by line, when it is run in a project. */
+async function linesOf(file: string, folder: string): Promise<string> {
+  const args = ['--import', 'tsx', file];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: folder, timeout: HANGS_AFTER });
+  assert.equal(stderr, '');
+  // Bun prints the strings of an array with double quotes.
+  return stdout.trimEnd().replaceAll('"', "'");
+}
+
 /** Makes a project that depends on the package, and returns its folder. */
 async function projectWith(snippets: Snippet[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'buffered-pipeline-'));
@@ -57,7 +66,12 @@ function headingsOf(markdown: string): string[] {
   return Array.from(markdown.matchAll(/^#+ (.*)$/gm), ([, heading]) => slug(heading!));
 }
 
-for (const document of ['README.md', 'docs/guide.md']) {
+const withSnippets = [
+  'README.md',
+  ...['guide', 'api', 'errors-and-clean-up', 'statistics', 'recipes', 'readable'].map((page) => `docs/${page}.md`),
+];
+
+for (const document of withSnippets) {
   describe(document, function () {
     this.timeout(HANGS_AFTER + 5_000);
 
@@ -77,15 +91,8 @@ for (const document of ['README.md', 'docs/guide.md']) {
 
     for (const { file, line, prints } of snippets.filter(({ module }) => module === undefined)) {
       it(`prints what it says in the snippet at line ${line}`, async () => {
-        const args = ['--import', 'tsx', file];
-        const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
-          cwd: folder,
-          timeout: HANGS_AFTER,
-        });
-        assert.equal(stderr, '');
         assert.isNotEmpty(prints);
-        // Bun prints the strings of an array with double quotes.
-        assert.deepEqual(stdout.trimEnd().replaceAll('"', "'"), prints.join('\n').replaceAll('"', "'"));
+        assert.equal(await linesOf(file, folder), prints.join('\n').replaceAll('"', "'"));
       });
     }
 
@@ -102,6 +109,59 @@ for (const document of ['README.md', 'docs/guide.md']) {
   });
 }
 
+describe('The README', function () {
+  this.timeout(HANGS_AFTER + 5_000);
+
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+  it('has at most 1,500 words', () => {
+    assert.isAtMost(readme.trim().split(/\s+/).length, 1500);
+  });
+
+  it('shows code before it explains', () => {
+    assert.isBelow(
+      readme.split('\n').findIndex((line) => line.startsWith('```')),
+      6,
+    );
+  });
+
+  it('shows a change that leaves what its first program prints as it is', async () => {
+    const [, unbuffered, buffered] = /^```diff\n-(.*)\n\+(.*)\n```$/m.exec(readme) as unknown as [
+      string,
+      string,
+      string,
+    ];
+    const [{ code, prints }] = snippetsIn(readme) as [Snippet];
+    assert.include(code, buffered);
+    const snippet = {
+      module: undefined,
+      file: 'before.mts',
+      line: 0,
+      code: code.replace(buffered, unbuffered),
+      prints,
+    };
+    const folder = await projectWith([snippet]);
+    try {
+      assert.equal(await linesOf(snippet.file, folder), prints.join('\n'));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('states costs that the benchmarks have measured', () => {
+    const costs = Array.from(readme.matchAll(/^- (\d+\.\d+) times/gm), ([, cost]) => cost!);
+    assert.lengthOf(costs, 3);
+    const measured = readFileSync(join(root, 'docs/benchmarks.md'), 'utf8');
+    const [row] = /^\| \*\*buffered-pipeline\*\*.*$/m.exec(measured)!;
+    for (const cost of costs) assert.include(row, cost);
+  });
+
+  it('leads to every page', () => {
+    const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+    for (const page of pages) assert.include(readme, `](docs/${page})`);
+  });
+});
+
 /** Those of the root, and of the folders that users read. */
 const documents = ['.', 'docs', 'examples'].flatMap((folder) =>
   readdirSync(join(root, folder))
@@ -111,6 +171,13 @@ const documents = ['.', 'docs', 'examples'].flatMap((folder) =>
 
 for (const document of documents) {
   describe(document, () => {
+    it('has no program that is not run', () => {
+      const fences = readFileSync(join(root, document), 'utf8').matchAll(/^```(.+)$/gm);
+      const languages = Array.from(fences, ([, language]) => language!);
+      const run = withSnippets.includes(document) ? ['ts', 'js', 'diff', 'sh'] : ['sh'];
+      for (const language of languages) assert.include(run, language);
+    });
+
     it('links to files and headings that exist', () => {
       for (const [, target] of readFileSync(join(root, document), 'utf8').matchAll(/\]\(([^)]+)\)/g)) {
         if (target!.startsWith('https:')) continue;
