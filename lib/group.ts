@@ -1,7 +1,7 @@
 /** The stages of a pipeline, and the fate they share. It knows them by what it can do to them. */
 import { abortError, Failure } from './errors.ts';
 import { type Handle, type Member, Members } from './members.ts';
-import type { Place, Places, ReadingStage } from './reading.ts';
+import type { Place, Places, ReadingStage } from './place.ts';
 import { type Abortable, type Watch, watchOver } from './signal.ts';
 
 /** A stage, as its group knows it. */

@@ -1,6 +1,7 @@
 /** What `for await` holds of a stage: three methods, and nothing of the stage's inside to see. */
 import type { Result } from './line.ts';
-import { type Place, Reader, type ReadingStage } from './reading.ts';
+import type { Place, ReadingStage } from './place.ts';
+import { Reader } from './reader.ts';
 
 /** The prototype of all async iterators of the language: it returns them from `[Symbol.asyncIterator]`. */
 const AsyncIteratorPrototype = Object.getPrototypeOf(

@@ -13,7 +13,8 @@ import type { Meter } from './meter.ts';
 import { NodePart } from './node-part.ts';
 import type { Queue } from './queue.ts';
 import { streamHasEnded } from './readable.ts';
-import { Place, type Reader, type ReadingStage } from './reading.ts';
+import { Place, type ReadingStage } from './place.ts';
+import type { Reader } from './reader.ts';
 
 /** The part of a stage that has the values, as far as its end is concerned. */
 export interface Content<T> {

@@ -1,7 +1,7 @@
 /** The line between a source and those who read the stage: answers that wait for a reader, and readers that wait for an answer. */
 import type { Failure } from './errors.ts';
 import type { Queue } from './queue.ts';
-import type { Reader } from './reading.ts';
+import type { Reader } from './reader.ts';
 
 /** The answer of an iterator. What a generator returns comes with the last one; loops do not look at it. */
 export type Result<T> = IteratorResult<T, undefined>;

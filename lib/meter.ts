@@ -6,7 +6,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { Readable } from 'node:stream';
 
 import type { Failure } from './errors.ts';
-import { apart } from './reading.ts';
+import { apart } from './place.ts';
 import type { StageMessage, StageState, StageStatistics } from './types.ts';
 
 const PREFIX = 'buffered-pipeline:stage:';

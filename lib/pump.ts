@@ -11,7 +11,8 @@ import { type Answer, DONE, isPending, type Result, wait, type Waiting } from '.
 import { isTraced, Meter } from './meter.ts';
 import { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
-import { apart, isDeep, type Reader } from './reading.ts';
+import { apart, isDeep } from './place.ts';
+import type { Reader } from './reader.ts';
 import { closeUnread } from './source.ts';
 import { StageSignal } from './stage-signal.ts';
 import { StreamSide } from './stream-side.ts';

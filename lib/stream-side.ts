@@ -5,7 +5,8 @@ import { Failure, nullValue } from './errors.ts';
 import { type Answer, isPending, type Waiting } from './line.ts';
 import type { Queue } from './queue.ts';
 import { pushedLength } from './readable.ts';
-import { type Place, Reader, type ReadingStage } from './reading.ts';
+import type { Place, ReadingStage } from './place.ts';
+import { Reader } from './reader.ts';
 
 /** What the stream side tells the stage. */
 export interface Outflow {

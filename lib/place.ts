@@ -1,25 +1,18 @@
 /**
- * Tracks which stage reads which, by noting who asks while a source's `next()` is on the stack.
- *
- * Chains are built by calling generators with their inputs, so nobody says who reads a stage. Signal libraries learn
- * dependencies in the same way. A *reader* is one iterator over a stage, or its stream side:
- *
- * - *known*: it was made, or has asked once, synchronously within a step of a stage. It stays that stage's reader, also when
- *   it asks from the background later, and when that stage is over: operators and libraries read on.
- * - *possible*: it has never asked within a step, but a generator that awaited something else first may be behind it.
- * - *outside* the pipeline: neither.
- *
- * An error that is handed to a known or possible reader may still be caught, so it destroys no other stage. A stage that is
- * destroyed in the middle of a step takes along what only it can be reading. In doubt, a stage is left alone: that is
- * what the unbuffered chain does, and a stage that is destroyed wrongly loses values.
+ * The place of a stage among those that read and are read. Who reads is noted by who asks while a source's `next()` is on the
+ * stack: `reader.ts` says what follows from it.
  */
-import { Handle, type Member, Members } from './members.ts';
+import { currentJob, inTurn } from './jobs.ts';
+import { type Handle, type Member, Members } from './members.ts';
 
 /** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
 const MAX_DEPTH = 64;
 
 /** A reader behind which more stages than this may be is taken for none of theirs when one of them is closed. */
 const MOST_CANDIDATES = 32;
+
+/** In a pipeline with more open stages than this, they are not looked at for each new reader, which may be that of any. */
+const MOST_LOOKED_AT = 1000;
 
 /** Shared by all lists that hold nothing. */
 const NONE: never[] = [];
@@ -30,13 +23,20 @@ export interface ReadingStage {
   /** Whether its source is over, or the stage was destroyed. */
   readonly isOver: boolean;
   /** Whether a read of this reader is under way. */
-  awaits(reader: Reader): boolean;
+  awaits(reader: PossibleReader): boolean;
   /** Destroys the stage because of another. */
   cancel(failure: undefined): void;
 }
 
+/** A reader that may be a stage's: it has asked from nowhere while the stage was in a step. */
+export interface PossibleReader {
+  readonly place: Place<any>;
+  /** Whether no stage but this one can be behind it. */
+  canOnlyBe(reading: Place<any>): boolean;
+}
+
 /** Is told of a stage that goes along with one that is destroyed. `isAlone`: nobody else is known to read it. */
-type Visit<S> = (read: S, isAlone: boolean, reader?: Reader) => void;
+type Visit<S> = (read: S, isAlone: boolean, reader?: PossibleReader) => void;
 
 /** Told when a generator waits for a stage, and when it is answered. */
 export interface Waits {
@@ -48,42 +48,11 @@ export interface Waits {
 export type Outer = Place<any> | undefined;
 
 /** The place of the stage whose source is being called right now, and within how many others. */
-let calling: Outer;
+export let calling: Outer;
 let depth = 0;
 
 /** Counts stages as they are made and started. */
 let clock = 0;
-
-/** Numbers the jobs in which stages are started, so that each can be told from later ones. */
-let job = 0;
-let isJobNumbered = false;
-function endJob(): void {
-  isJobNumbered = false;
-}
-function currentJob(): number {
-  if (!isJobNumbered) {
-    isJobNumbered = true;
-    job++;
-    // Detached: it cannot fail. No generator that starts in this job can go on before.
-    void Promise.resolve().then(endJob);
-  }
-  return job;
-}
-
-/** What is left to let go. In a loop, so that the stack does not grow with the chain. */
-let due: (() => void)[] | undefined;
-function inTurn(work: () => void): void {
-  if (due !== undefined) {
-    due.push(work);
-    return;
-  }
-  due = [work];
-  try {
-    for (const next of due) next();
-  } finally {
-    due = undefined;
-  }
-}
 
 /** Whether the stack might not hold another call: a chain of a thousand stages starts with its last. */
 export function isDeep(): boolean {
@@ -132,7 +101,7 @@ export class Place<S extends ReadingStage> implements Member {
   /** Stages that nobody reads any more, but to which this one may come. */
   #abandoned: Members<Place<S>> | undefined;
   /** Readers behind which this stage may be. */
-  #possible: Members<Handle<Reader>> | undefined;
+  #possible: Members<Handle<PossibleReader>> | undefined;
   /** Whether it is known what its generator was reading when the stage was destroyed in the middle of a step. */
   #isAttributed = false;
   /** Until then, what to do when it is. */
@@ -247,7 +216,7 @@ export class Place<S extends ReadingStage> implements Member {
 
   /** Visits the one read under way that can only be this generator's. If there are several, some may be of others. */
   #claimRead(): void {
-    const found: Reader[] = [];
+    const found: PossibleReader[] = [];
     for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);
     const [reader] = found;
     if (reader === undefined || found.length > 1 || !reader.place.stage?.awaits(reader)) return;
@@ -255,7 +224,7 @@ export class Place<S extends ReadingStage> implements Member {
   }
 
   /** Visits the stage of a reader that is its generator's. */
-  claim(reader: Reader): void {
+  claim(reader: PossibleReader): void {
     const visit = this.#visit;
     if (visit === undefined) return;
     this.#isAttributed = true;
@@ -289,13 +258,14 @@ export class Place<S extends ReadingStage> implements Member {
     return this.#places === other.#places;
   }
 
-  /** The stages that may be behind somebody who reads this stage and asks from nowhere. */
-  candidates(): Place<ReadingStage>[] {
+  /** The stages that may be behind somebody who reads this stage and asks from nowhere. `undefined`: too many to say. */
+  candidates(): Place<ReadingStage>[] | undefined {
     if (this.#places.startedCount === 0) return NONE;
+    if (this.#places.startedCount > MOST_LOOKED_AT) return undefined;
     const found: Place<ReadingStage>[] = [];
     for (const place of this.#places) {
       if (place.stage?.isStepping && place.#canKnow(this)) found.push(place);
-      if (found.length > MOST_CANDIDATES) break;
+      if (found.length > MOST_CANDIDATES) return undefined;
     }
     return found;
   }
@@ -305,7 +275,7 @@ export class Place<S extends ReadingStage> implements Member {
     return this.#madeAt > read.#madeAt || read.#maker === this.#madeAt;
   }
 
-  mayRead(reader: Handle<Reader>): void {
+  mayRead(reader: Handle<PossibleReader>): void {
     (this.#possible ??= new Members()).add(reader);
   }
 
@@ -326,83 +296,12 @@ export class Place<S extends ReadingStage> implements Member {
     return stage !== undefined && (!stage.isOver || (stage.isStepping && !this.#isAttributed));
   }
 
-  #tell(visit: Visit<S>, reader?: Reader): void {
+  #tell(visit: Visit<S>, reader?: PossibleReader): void {
     const { stage } = this;
     if (stage !== undefined) visit(stage, this.#readers.length === 0, reader);
   }
 
   #forget(reader: Place<S>): void {
     this.#readers = this.#readers.filter((other) => other !== reader);
-  }
-}
-
-/** One iterator over a stage, or its stream side: who reads by it. */
-export class Reader {
-  /** That of the stage it reads. */
-  readonly place: Place<ReadingStage>;
-  /** That of the stage whose generator reads, as far as known. */
-  owner: Place<any> | undefined;
-  /** Whether what it is handed may be caught within the pipeline. */
-  isInside = false;
-  /** Whether the last request was made within a step, so that the generator may wait for nothing but the answer. */
-  isDirect = false;
-  /** Whether it has left by `return()`. */
-  hasLeft = false;
-  /** The stage within whose step it was made. If it asks within a step of another one first, it is that one's. */
-  #maker: Outer;
-  #isDecided = false;
-  #candidates: Place<ReadingStage>[] = NONE;
-
-  constructor(place: Place<ReadingStage>) {
-    this.place = place;
-    this.#maker = calling;
-    if (calling === undefined) place.isReadElsewhere();
-  }
-
-  /** A value is asked for. */
-  asks(): void {
-    this.isDirect = calling !== undefined;
-    if (calling === undefined) {
-      if (!this.#isDecided) this.#decide();
-      else if (this.#candidates.length > 0) this.#claim();
-    } else if (calling !== this.owner || !this.isInside) {
-      this.#belongsTo(calling);
-    }
-  }
-
-  /**
-   * Whether no stage but this one can be behind it. A stage that was made later is not taken for one that this one has made:
-   * the next request of a server makes stages, too.
-   */
-  canOnlyBe(reading: Place<any>): boolean {
-    if (this.owner !== undefined || !reading.wasGiven(this.place)) return false;
-    return this.#candidates.every((place) => place === reading || !place.mayBeReading);
-  }
-
-  /** A generator that was closed in a step goes on, and asks for more. */
-  #claim(): void {
-    const reading = this.#candidates.filter((place) => place.mayBeReading);
-    if (reading.length === 1 && reading[0]!.wasGiven(this.place)) reading[0]!.claim(this);
-  }
-
-  #belongsTo(owner: Place<any>): void {
-    this.owner = owner;
-    this.#maker = undefined;
-    this.#isDecided = true;
-    this.#candidates = NONE;
-    if (owner.isOfSamePipeline(this.place)) this.isInside = true;
-    owner.reads(this.place);
-  }
-
-  /** It has asked from nowhere first. */
-  #decide(): void {
-    if (this.#maker !== undefined) return this.#belongsTo(this.#maker);
-    this.#isDecided = true;
-    const candidates = this.place.candidates();
-    this.isInside = candidates.length > 0;
-    if (candidates.length === 0 || candidates.length > MOST_CANDIDATES) return;
-    this.#candidates = candidates;
-    const handle = new Handle(this);
-    for (const candidate of candidates) candidate.mayRead(handle);
   }
 }
