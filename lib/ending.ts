@@ -9,6 +9,8 @@ const NONE: never[] = [];
 /** A stage that was destroyed. */
 export interface EndingStage {
   readonly isStepping: boolean;
+  /** Whether its generator may be at work on a value that it was handed, within the step under way or in the background. */
+  readonly isFed: boolean;
   /** Closes what its generator alone reads, and has not closed itself. */
   closeRest(): void;
 }
@@ -76,7 +78,7 @@ export class Ending {
 
   /** Reads of the generator fail because their stage was destroyed. */
   readsFail(areDirect: boolean): void {
-    if (areDirect) this.#isLetGo = true;
+    if (areDirect && !this.#stage.isFed) this.#isLetGo = true;
   }
 
   /**

@@ -313,6 +313,10 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
+  get isFed(): boolean {
+    return this.place.isFed || this.place.hasBackground;
+  }
+
   closeRest(): void {
     const ending = this.#ending!;
     this.place.abandon((read) => read.#closeFor(ending, [], this.#cause));

@@ -82,6 +82,11 @@ export class Place<S extends ReadingStage> implements Member {
   /** Told when this stage's generator waits for another stage. */
   waits: Waits | undefined;
 
+  /** Whether its generator was handed a value within the step under way, and may be at work on that. */
+  isFed = false;
+  /** Whether one of its readers goes on in the background, as operators and libraries do, and may work for it. */
+  hasBackground = false;
+
   readonly #places: Places;
   readonly #madeAt = ++clock;
   /** The job in which it was made, where that matters, and the stage within whose step. */
@@ -134,6 +139,7 @@ export class Place<S extends ReadingStage> implements Member {
   enter(): Outer {
     const outer = calling;
     calling = this;
+    this.isFed = false;
     depth++;
     if (this.#nested !== NONE) this.#nested = NONE;
     return outer;

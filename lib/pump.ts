@@ -150,6 +150,7 @@ export class Pump<T> implements Content<T> {
     if (failure !== undefined) this.lifecycle.fail(failure, reader);
     else if (result!.done) this.lifecycle.end();
     else {
+      if (reader.owner !== undefined) reader.owner.isFed = true;
       if (this.#isWatched) this.#showToListeners(result!);
       this.#askInContext();
     }
@@ -387,6 +388,7 @@ export class Pump<T> implements Content<T> {
       reject(failure.error);
       return this.lifecycle.fail(failure, reader);
     }
+    if (reader.owner !== undefined) reader.owner.isFed = true;
     if (this.#isWatched) this.#showToListeners(result!);
     resolve(result!);
     if (result!.done) this.lifecycle.end();
@@ -456,6 +458,7 @@ export class Pump<T> implements Content<T> {
       get isStepping() {
         return isStepping();
       },
+      isFed: true,
       closeRest() {},
     });
     ending.whenReleased(onReleased);

@@ -47,6 +47,7 @@ export class Reader implements PossibleReader {
     this.isDirect = calling !== undefined;
     if (calling === undefined) {
       if (!this.#isDecided) this.#decide();
+      else if (this.owner !== undefined) this.owner.hasBackground = true;
       else if (this.#candidates.length > 0) this.#claim();
     } else if (calling !== this.owner || !this.isInside) {
       this.#belongsTo(calling);
