@@ -1,50 +1,108 @@
-/** Timers, and the least time that a chain of timers can take. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** Time that passes at once: whoever waits goes on in the right order, and the clock says how late it would be. */
+import { setImmediate as turn } from 'node:timers/promises';
 
-export { sleep };
+/** Turns of the event loop without a timer after which work is taken to hang. */
+const PATIENCE = 200;
 
-/** One timer after another. */
-export async function bareTimers(durations: number[]): Promise<void> {
-  for (const duration of durations) await sleep(duration);
-}
-
-/** A step of a chain: when it ended, how long it took, and the step that it waited for. */
-interface Done {
+interface Timer {
   at: number;
-  duration: number;
-  after: Done | undefined;
+  fire: () => void;
 }
 
-/**
- * The durations along the longest way through the exact schedule: value i of stage s starts when the stage is done with
- * i - 1, the value has been handed over by stage s - 1, and there is room, i.e. value i - its size has been taken.
- */
-export function criticalPath(sizes: number[], count: number, duration: DurationOf): number[] {
-  const stages = sizes.length;
-  // What the taking of value i from stage s waits for: the value itself, and that the reader asks.
-  const taken: (Done | undefined)[][] = Array.from({ length: stages }, () => []);
-  const done: (Done | undefined)[] = [];
-  for (let i = 0; i < count; i++) {
-    for (let s = 0; s < stages; s++) {
-      const asked = later(done[s], taken[s]![i - sizes[s]!]);
-      const after = s === 0 ? asked : later(done[s - 1], asked);
-      if (s > 0) taken[s - 1]![i] = after;
-      const milliseconds = duration(s, i);
-      done[s] = { at: (after?.at ?? 0) + milliseconds, duration: milliseconds, after };
+let virtual: { now: number; timers: Timer[] } | undefined;
+
+/** Waits: on the virtual clock where there is one. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (virtual === undefined) {
+      setTimeout(resolve, milliseconds);
+      return;
     }
-    taken[stages - 1]![i] = done[stages - 1];
+    const at = virtual.now + milliseconds;
+    const later = virtual.timers.findIndex((timer) => timer.at > at);
+    virtual.timers.splice(later < 0 ? virtual.timers.length : later, 0, { at, fire: resolve });
+  });
+}
+
+/** Keeps the thread busy on the virtual clock. */
+export function compute(milliseconds: number): void {
+  virtual!.now += milliseconds;
+}
+
+/** @param turns - Turns of the event loop in which everything that a timer has set off comes to rest. */
+export async function inVirtualTime<T>(work: () => Promise<T>, turns = 1): Promise<T> {
+  const clock = (virtual = { now: 0, timers: [] as Timer[] });
+  const { now } = performance;
+  performance.now = () => clock.now;
+  try {
+    const result = work();
+    let isSettled = false;
+    const settled = (): void => void (isSettled = true);
+    // Handled below, too: here only to see that it has settled.
+    void result.then(settled, settled);
+    for (let idle = 0; !isSettled && idle < PATIENCE; idle++) {
+      for (let i = 0; i < turns; i++) await turn();
+      const timer = clock.timers.shift();
+      if (timer === undefined) continue;
+      clock.now = Math.max(clock.now, timer.at);
+      timer.fire();
+      idle = 0;
+    }
+    if (!isSettled) throw new Error('does not settle');
+    return await result;
+  } finally {
+    performance.now = now;
+    virtual = undefined;
   }
-  return wayTo(done[stages - 1]);
+}
+
+/** The milliseconds that work takes in virtual time. */
+export function virtualTime(work: () => Promise<unknown>, turns?: number): Promise<number> {
+  return inVirtualTime(async () => {
+    await work();
+    return performance.now();
+  }, turns);
 }
 
 export type DurationOf = (stage: number, index: number) => number;
 
-function later(a: Done | undefined, b: Done | undefined): Done | undefined {
-  return (a?.at ?? 0) >= (b?.at ?? 0) ? a : b;
+/**
+ * When the best possible schedule of a chain ends: value i of a stage starts when the stage is done with i - 1, the stage
+ * before has handed it over, and there is room: value i - size has been taken.
+ */
+export function scheduleEnd(sizes: number[], count: number, duration: DurationOf): number {
+  const last = sizes.length - 1;
+  const taken = sizes.map((): number[] => []);
+  const done = sizes.map(() => 0);
+  for (let i = 0; i < count; i++) {
+    for (let s = 0; s <= last; s++) {
+      const start = Math.max(done[s]!, taken[s]![i - sizes[s]!] ?? 0, s > 0 ? done[s - 1]! : 0);
+      if (s > 0) taken[s - 1]![i] = start;
+      done[s] = start + duration(s, i);
+    }
+    taken[last]![i] = done[last]!;
+  }
+  return done[last]!;
 }
 
-function wayTo(last: Done | undefined): number[] {
-  const durations: number[] = [];
-  for (let step = last; step !== undefined; step = step.after) durations.unshift(step.duration);
-  return durations;
+/**
+ * The same for `buffer.map` behind a generator: a value is asked for when a call is free, and value i - bufferSize has been
+ * taken; its call starts when it has come.
+ */
+export function mapScheduleEnd(
+  { concurrency, bufferSize }: { concurrency: number; bufferSize: number },
+  count: number,
+  sourceTime: (index: number) => number,
+  callTime: (index: number) => number,
+): number {
+  const ends: number[] = [];
+  const taken: number[] = [];
+  let yielded = 0;
+  for (let i = 0; i < count; i++) {
+    const free = i < concurrency ? 0 : ends.toSorted((a, b) => a - b)[i - concurrency]!;
+    yielded = Math.max(yielded, free, taken[i - bufferSize] ?? 0) + sourceTime(i);
+    ends.push(yielded + callTime(i));
+    taken.push(Math.max(taken[i - 1] ?? 0, ends[i]!));
+  }
+  return taken[count - 1]!;
 }

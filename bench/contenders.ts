@@ -3,17 +3,17 @@ import { compose, Readable } from 'node:stream';
 import { ReadableStream, type Transformer, TransformStream } from 'node:stream/web';
 
 import { bufferedAsyncMap } from 'buffered-async-iterable';
-import { bufferedPipeline } from 'buffered-pipeline';
+import { bufferedPipeline, type PipelineOptions } from 'buffered-pipeline';
 import * as Effect from 'effect/Effect';
 import * as EffectStream from 'effect/Stream';
 import * as iterTools from 'iter-tools/methods/async-buffer';
 import { pMapIterable } from 'p-map';
 import chain from 'stream-chain';
-import { buffer } from 'streaming-iterables';
+import { buffer as readAhead } from 'streaming-iterables';
 import * as streamx from 'streamx';
 
 import { BareBuffer } from './bare.ts';
-import type { Step } from './steps.ts';
+import type { Step } from './work.ts';
 
 export const OURS = 'buffered-pipeline';
 export const UNBUFFERED = 'unbuffered';
@@ -32,12 +32,15 @@ function wrapping(wrap: (input: AsyncIterable<number>, size: number) => AsyncIte
   };
 }
 
-const ours: Contender = (source, steps, size) => {
-  const bufferStage = bufferedPipeline();
-  let stage = bufferStage(source, { bufferSize: size });
-  for (const step of steps) stage = bufferStage(step.generate(stage), { bufferSize: size });
-  return stage;
-};
+/** Ours. */
+export function wrapped(options?: PipelineOptions): Contender {
+  return (source, steps, bufferSize) => {
+    const buffer = bufferedPipeline(options);
+    let stage = buffer(source, { bufferSize });
+    for (const step of steps) stage = buffer(step.generate(stage), { bufferSize });
+    return stage;
+  };
+}
 
 const readableMap: Contender = (source, steps, size) => {
   let stage = Readable.from(source, { highWaterMark: size });
@@ -125,12 +128,12 @@ const asyncBuffer = iterTools.default as unknown as typeof iterTools.default.def
 export const contenders: Record<string, Contender> = {
   [UNBUFFERED]: wrapping((input) => input),
   [BARE]: wrapping((input, size) => new BareBuffer(input, size)),
-  [OURS]: ours,
+  [OURS]: wrapped(),
   [READABLE_FROM]: wrapping((input, size) => Readable.from(input, { highWaterMark: size })),
   'Readable.map': readableMap,
   'stream.compose': composed,
   'web streams': webStreams,
-  'streaming-iterables': wrapping((input, size) => buffer(size, input)),
+  'streaming-iterables': wrapping((input, size) => readAhead(size, input)),
   'p-map': mapped,
   'iter-tools': wrapping((input, size) => asyncBuffer(size, input)),
   'buffered-async-iterable': asyncMapped,

@@ -3,15 +3,16 @@ import { createHook } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promiseHooks } from 'node:v8';
 
-import { type Contender, contenders, OURS, READABLE_FROM, UNBUFFERED } from './contenders.ts';
-import type { Measurements, Mode, Outcome } from './measurement.ts';
-import { fresh } from './steps.ts';
+import { contenders, OURS, READABLE_FROM, UNBUFFERED } from './contenders.ts';
+import { LOOP, mappers, OURS_MAP } from './mappers.ts';
+import { measured, type Measurements, type Mode, only } from './measurement.ts';
+import { fresh } from './work.ts';
 
 const VALUES = 500;
 const STAGES = 3;
-const NAMES = [UNBUFFERED, OURS, 'streaming-iterables', READABLE_FROM];
 
-interface Situation {
+/** Who waits for whom. */
+export interface Situation {
   title: string;
   sourceWaits: boolean;
   readerWaits: boolean;
@@ -28,19 +29,16 @@ export type Counter = () => () => number;
 export const COUNTERS: Record<string, Counter> = {
   promises() {
     let count = 0;
-    const stop: unknown = promiseHooks.onInit(() => count++);
+    const stop = promiseHooks.onInit(() => count++) as unknown as () => void;
     return () => {
-      (stop as () => void)();
+      stop();
       return count;
     };
   },
   ticks() {
     let count = 0;
-    const hook = createHook({
-      init(_id, type) {
-        if (type === 'TickObject') count++;
-      },
-    }).enable();
+    const init = (_id: number, type: string): void => void (type === 'TickObject' && count++);
+    const hook = createHook({ init }).enable();
     return () => {
       hook.disable();
       return count;
@@ -50,48 +48,55 @@ export const COUNTERS: Record<string, Counter> = {
 
 export async function measure(_id: string, _mode: Mode): Promise<Measurements> {
   const measurements: Measurements = {};
+  const chains = only(contenders, [UNBUFFERED, OURS, 'streaming-iterables', READABLE_FROM]);
   for (const [id, situation] of Object.entries(SITUATIONS)) {
     for (const [what, counter] of Object.entries(COUNTERS)) {
-      const outcomes: Record<string, Outcome> = {};
-      for (const name of NAMES) outcomes[name] = { value: await perValue(counter, name, situation) };
-      measurements[`${what}-${id}`] = { title: `${what} per value and stage ${situation.title}`, unit: what, outcomes };
+      const title = `${what} per value and stage ${situation.title}`;
+      measurements[`${what}-${id}`] = await measured(title, what, chains, async (build, name) => {
+        const { steps } = (await fresh(name)).plain;
+        return perValue(counter, situation, STAGES, (source) => build(source, steps, 1));
+      });
     }
+  }
+  const maps = only(mappers, [LOOP, OURS_MAP, 'Readable.map', 'p-map', 'streaming-iterables']);
+  for (const concurrency of [1, 8, 64]) {
+    const title = `promises per value, buffer.map with calls that never wait, concurrency ${concurrency}`;
+    measurements[`promises-m${concurrency}`] = await measured(title, 'promises', maps, (map) =>
+      perValue(COUNTERS['promises']!, { title, sourceWaits: false, readerWaits: false }, 1, (source) =>
+        map(source, async (value) => value, concurrency),
+      ),
+    );
   }
   return measurements;
 }
 
 export async function perValue(
   counter: Counter,
-  name: string,
   { sourceWaits, readerWaits }: Situation,
-  build: Contender = contenders[name]!,
+  stages: number,
+  build: (source: AsyncGenerator<number>) => AsyncIterable<number>,
 ): Promise<number> {
-  const { steps } = await fresh('plain', name);
-  const read = async (count: number): Promise<void> => {
-    const values = build(source(count, sourceWaits), steps, 1);
-    for await (const _ of values) if (readerWaits) await turn();
-  };
-  return ((await slope(counter, read)) - (await slope(counter, waitOnly))) / STAGES;
-}
-
-async function* source(count: number, waits: boolean): AsyncGenerator<number> {
-  for (let i = 0; i < count; i++) {
-    if (waits) await turn();
-    yield i;
+  async function* source(count: number): AsyncGenerator<number> {
+    for (let i = 0; i < count; i++) {
+      if (sourceWaits) await turn();
+      yield i;
+    }
   }
-}
-
-async function waitOnly(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await turn();
+  const read = async (count: number): Promise<void> => {
+    for await (const _ of build(source(count))) if (readerWaits) await turn();
+  };
+  const wait = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) if (sourceWaits || readerWaits) await turn();
+  };
+  return ((await slope(counter, read)) - (await slope(counter, wait))) / stages;
 }
 
 /** What one more value costs, without what it costs to build a chain and to end it. */
 async function slope(counter: Counter, work: (count: number) => Promise<void>): Promise<number> {
-  return ((await counted(counter, () => work(2 * VALUES))) - (await counted(counter, () => work(VALUES)))) / VALUES;
-}
-
-async function counted(counter: Counter, work: () => Promise<void>): Promise<number> {
-  const stop = counter();
-  await work();
-  return stop();
+  const counted = async (count: number): Promise<number> => {
+    const stop = counter();
+    await work(count);
+    return stop();
+  };
+  return ((await counted(2 * VALUES)) - (await counted(VALUES))) / VALUES;
 }

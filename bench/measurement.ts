@@ -11,9 +11,9 @@ export interface Mode {
 }
 
 export const MODES: Record<Mode['name'], Mode> = {
-  full: { name: 'full', scale: 1, rounds: 7, warmUp: 1000 },
-  quick: { name: 'quick', scale: 0.3, rounds: 5, warmUp: 1000 },
-  check: { name: 'check', scale: 0.003, rounds: 0, warmUp: 0 },
+  full: { name: 'full', scale: 1, rounds: 7, warmUp: 500 },
+  quick: { name: 'quick', scale: 0.3, rounds: 3, warmUp: 300 },
+  check: { name: 'check', scale: 0.01, rounds: 0, warmUp: 0 },
 };
 
 export function scaled(count: number, mode: Mode, least = 1): number {
@@ -25,7 +25,10 @@ export type Outcome = { value: number; low?: number; high?: number; ms?: number 
 
 export interface Measurement {
   title: string;
+  /** `yes or no`: 1 or 0. */
   unit: string;
+  /** How many values pass. */
+  count?: number;
   outcomes: Record<string, Outcome>;
 }
 
@@ -35,4 +38,36 @@ export type Measurements = Record<string, Measurement>;
 /** What every file of benches exports. */
 export interface Bench {
   measure(id: string, mode: Mode): Promise<Measurements>;
+}
+
+/** Asks each of `named` for a number, one after another. */
+export async function measured<T>(
+  title: string,
+  unit: string,
+  named: Record<string, T>,
+  value: (of: T, name: string) => number | Promise<number>,
+): Promise<Measurement> {
+  const outcomes: Record<string, Outcome> = {};
+  for (const [name, of] of Object.entries(named)) {
+    try {
+      outcomes[name] = { value: await value(of, name) };
+    } catch (error) {
+      outcomes[name] = { failure: error instanceof Error ? error.message : String(error) };
+    }
+  }
+  return { title, unit, outcomes };
+}
+
+/** The named ones of `all`. */
+export function only<T>(all: Record<string, T>, names: string[]): Record<string, T> {
+  return Object.fromEntries(names.map((name) => [name, all[name]!]));
+}
+
+export function quantile(values: number[], at: number): number {
+  if (values.length === 0) return Number.NaN;
+  return values.toSorted((a, b) => a - b)[Math.round((values.length - 1) * at)]!;
+}
+
+export function median(values: number[]): number {
+  return quantile(values, 0.5);
 }

@@ -1,25 +1,16 @@
 /**
  * Measures contenders side by side: in each round every contender runs right after a run of the baseline, and only the
  * ratio of the two counts. What slows the machine down for a while slows both. The order changes from round to round.
- *
- * tinybench and mitata run all samples of one task, then all of the next, so that a change of the machine between them
- * is taken for one between the tasks.
  */
-import type { Measurement, Mode, Outcome } from './measurement.ts';
+import { type Measurement, median, type Mode, type Outcome, quantile } from './measurement.ts';
 
 /** A contender that has not settled by then never will. */
 const TRIAL_LIMIT = 120_000;
 
-/** Does the work once, checks the result, and returns the milliseconds it took. */
-export type Sample = () => Promise<number>;
+/** Does the work once, and checks the result. */
+export type Sample = () => Promise<unknown>;
 
-export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
-
-/** The ratios to `baseline`. */
+/** The ratios of the times to that of `baseline`. */
 export async function paired(
   title: string,
   mode: Mode,
@@ -27,22 +18,27 @@ export async function paired(
   samples: Record<string, Sample>,
 ): Promise<Measurement> {
   const outcomes: Record<string, Outcome> = {};
-  const running: string[] = [];
+  const times = new Map<string, { ratios: number[]; ms: number[] }>();
   for (const [name, sample] of Object.entries(samples)) {
     const failure = await trial(sample, mode.warmUp);
-    if (failure === undefined) running.push(name);
+    if (failure === undefined) times.set(name, { ratios: [], ms: [] });
     else outcomes[name] = { failure };
   }
-  const base = samples[baseline]!;
-  const times = new Map(running.map((name): [string, [ratio: number, ms: number][]] => [name, []]));
   for (let round = 0; round < mode.rounds; round++) {
-    for (const name of rotated(running, round)) {
-      const baseTime = await afterCollection(base);
-      const time = await afterCollection(samples[name]!);
-      times.get(name)!.push([time / baseTime, time]);
+    for (const [name, { ratios, ms }] of rotated([...times], round)) {
+      const baseTime = await timeOf(samples[baseline]!);
+      const time = await timeOf(samples[name]!);
+      ratios.push(time / baseTime);
+      ms.push(time);
     }
   }
-  for (const [name, pairs] of times) outcomes[name] = summary(pairs);
+  for (const [name, { ratios, ms }] of times)
+    outcomes[name] = {
+      value: median(ratios),
+      low: quantile(ratios, 0.25),
+      high: quantile(ratios, 0.75),
+      ms: median(ms),
+    };
   return { title, unit: `× ${baseline}`, outcomes };
 }
 
@@ -72,31 +68,14 @@ export async function within<T>(limit: number, promise: Promise<T>, complaint = 
 }
 
 /** The short-lived garbage of one contender is not for the next to collect. A full collection would throw out compiled code. */
-async function afterCollection(sample: Sample): Promise<number> {
+async function timeOf(sample: Sample): Promise<number> {
   globalThis.gc?.({ type: 'minor' });
-  return sample();
+  const start = performance.now();
+  await sample();
+  return performance.now() - start;
 }
 
 function rotated<T>(items: T[], by: number): T[] {
   const start = by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];
-}
-
-function summary(pairs: [ratio: number, ms: number][]): Outcome {
-  const ratios = pairs.map(([ratio]) => ratio);
-  return {
-    value: quantile(ratios, 0.5),
-    low: quantile(ratios, 0.25),
-    high: quantile(ratios, 0.75),
-    ms: quantile(
-      pairs.map(([, ms]) => ms),
-      0.5,
-    ),
-  };
-}
-
-export function quantile(values: number[], at: number): number {
-  if (values.length === 0) return Number.NaN;
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.round((sorted.length - 1) * at)]!;
 }

@@ -17,14 +17,14 @@ export interface Results {
 
 const [major] = process.versions.node.split('.');
 
-/** Replaces the measurements that were made, and leaves others of the same Node version. */
-export function keep(measurements: Measurements): void {
+/** Replaces the measurements of this Node version: all of them, or those that were made. */
+export function keep(measurements: Measurements, isAll: boolean): void {
   mkdirSync(FOLDER, { recursive: true });
   const known = readAll().find((results) => results.node.startsWith(`${major}.`));
   const results: Results = {
     node: process.versions.node,
     machine: describeMachine(),
-    measurements: { ...known?.measurements, ...measurements },
+    measurements: isAll ? measurements : { ...known?.measurements, ...measurements },
   };
   writeFileSync(join(FOLDER, `node-${major}.json`), `${JSON.stringify(results, rounded, 2)}\n`);
 }

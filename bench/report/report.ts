@@ -1,123 +1,132 @@
-/** Makes docs/benchmarks.md and its pictures of the results that are kept. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** Fills docs/benchmarks.md and the figures of the README, and makes their pictures, of the results that are kept. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { AXES } from '../growth.ts';
+import { OURS, UNBUFFERED } from '../contenders.ts';
+import type { Outcome } from '../measurement.ts';
 import { readAll, type Results, ROOT } from '../results.ts';
 import { growthChart, ratioChart } from './charts.ts';
-import { updateReadme } from './readme.ts';
+import { fill } from './documents.ts';
 import { growthTable, table } from './tables.ts';
 
-const DOCS = join(ROOT, 'docs');
+/** Which measurements stand in the columns of each table. */
+const TABLES: Record<string, Record<string, string>> = {
+  speed: {
+    a1: 'never wait, size 1',
+    a16: 'never wait, size 16',
+    b: 'wait a `setImmediate`',
+    c: '2 µs of CPU work',
+    d: 'build, 10 values',
+    e: 'build, take 3, `break`',
+    many: '5,000 at once',
+  },
+  schedule: {
+    f: '10 ms, size 1',
+    f1: '1/19 ms, size 1',
+    f4: '1/19 ms, size 4',
+    f16: '1/19 ms, size 16',
+    h: '8 ms reader',
+    'h-inner': '8 ms reader, the step reads a stage',
+    ahead1: 'yielded, size 1',
+    ahead16: 'yielded, size 16',
+  },
+  map: {
+    m1: 'never wait, 1 call',
+    m8: 'never wait, 8 calls',
+    m64: 'never wait, 64 calls',
+    'map-equal': 'equal times',
+    'map-random': 'random times',
+    'map-slow': 'one in 20 slow',
+    'map-source': 'random times, slow source',
+    'map-ahead1': 'yielded, 1 call',
+    'map-ahead8': 'yielded, 8 calls',
+  },
+  behaviour: {
+    'map-error-kept': 'values before a failed call are kept',
+    'map-error-itself': 'its error itself is told',
+    'map-error-falsy': '`undefined`, too',
+    'map-error-closed': 'the source is closed',
+    'map-error-aborted': 'other calls are told',
+    'map-source-kept': 'the same for a failed source',
+    'map-break-closed': '`break` closes the source',
+    'map-break-waits': 'and waits for it',
+    'map-break-aborted': 'calls are told',
+    'map-break-stops': 'the source is asked for no more',
+    'map-quiet': 'no unhandled rejection',
+  },
+  memory: {
+    idle: 'not read yet',
+    running: 'source and reader wait',
+    blocked: 'reader holds a value',
+    g: 'growth, MB',
+  },
+  allocation: {
+    'bytes-pipeline': 'three stages, 10 values',
+    'bytes-stage': 'a stage more',
+    'bytes-value': 'a value and stage more',
+  },
+  streams: Object.fromEntries(
+    [
+      [1, 1],
+      [16, 1],
+      [1, 3],
+      [16, 3],
+    ].flatMap(([size, stages]) =>
+      ['data', 'pipeline'].map((how) => [
+        `i-${how}-${size}-${stages}`,
+        `${how}, size ${size}, ${stages} stage${stages === 1 ? '' : 's'}`,
+      ]),
+    ),
+  ),
+  counts: {
+    'promises-waits': 'promises, reader waits',
+    'ticks-waits': 'ticks, reader waits',
+    'promises-ready': 'promises, value ready',
+    'ticks-ready': 'ticks, value ready',
+  },
+  'map-counts': { 'promises-m1': '1 call', 'promises-m8': '8 calls', 'promises-m64': '64 calls' },
+  observed: {
+    s1: 'size 1',
+    s16: 'size 16',
+    's-reads-waits': 'clock reads, reader waits',
+    's-reads-ready': 'clock reads, value ready',
+  },
+};
 
-/** The tables by their headings: what they say, and which measurements stand in their columns. */
-const TABLES: [heading: string, text: string, columns: Record<string, string>][] = [
-  [
-    'Speed',
-    'The time beside the same chain unbuffered: below 1 is faster than without buffers. Three stages: `yield i`, `* 2`, `+ 3`. ' +
-      'Part of the differences is how far a contender runs ahead: the last two columns of the next table.',
-    {
-      a1: 'never wait, size 1',
-      a16: 'never wait, size 16',
-      b: 'wait a `setImmediate`',
-      c: '2 µs of CPU work',
-      d: 'build, 10 values',
-      e: 'build, take 3, `break`',
-    },
-  ],
-  [
-    'Schedule',
-    'The time beside the least that timers allow: three steps of 10 ms, three of 1 and 19 ms in turns, and a step of 10 ms ' +
-      'whose reader computes for 8 ms. Then the values that the source of three stages has yielded while the reader holds ' +
-      'the first: 4 and 49 are what was asked for.',
-    {
-      f: '10 ms, size 1',
-      f1: '1/19 ms, size 1',
-      f4: '1/19 ms, size 4',
-      f16: '1/19 ms, size 16',
-      h: '8 ms reader',
-      'h-inner': '8 ms reader, the step reads a stage',
-      ahead1: 'yielded, size 1',
-      ahead16: 'yielded, size 16',
-    },
-  ],
-  [
-    'Memory',
-    'How far the heap grows over 5 million values from a source that never waits, and what a stage takes before it is read.',
-    { g: 'growth, MB', idle: 'idle stage, bytes' },
-  ],
-  ['Read as a stream', 'The time beside `Readable.from` in the same place.', streamColumns()],
-  [
-    'Counts',
-    'Promises and `process.nextTick`s per value and stage. CI guards these.',
-    {
-      'promises-waits': 'promises, reader waits',
-      'ticks-waits': 'ticks, reader waits',
-      'promises-ready': 'promises, value ready',
-      'ticks-ready': 'ticks, value ready',
-    },
-  ],
-  [
-    'Observed',
-    'What statistics and subscribers of all channels cost: the time beside the same chain unbuffered, for sources that never ' +
-      'wait, and how often a value and stage reads the clock.',
-    {
-      s1: 'size 1',
-      s16: 'size 16',
-      's-reads-waits': 'clock reads, reader waits',
-      's-reads-ready': 'clock reads, value ready',
-    },
-  ],
-];
-
-function streamColumns(): Record<string, string> {
-  const columns: Record<string, string> = {};
-  for (const stages of [1, 3]) {
-    for (const size of [1, 16]) {
-      for (const how of ['data', 'pipe', 'pipeline']) {
-        columns[`i-${how}-${size}-${stages}`] = `${how}, size ${size}, ${stages} stage${stages > 1 ? 's' : ''}`;
-      }
-    }
-  }
-  return columns;
-}
+/** In the README: between this mark and `<!-- end -->`. */
+const FIGURES = 'figures: made by npm run bench';
 
 export function writeReport(): void {
   const all = readAll();
   const newest = all.at(-1);
   if (newest === undefined) throw new Error('No results are kept: run "npm run bench" first');
-  mkdirSync(DOCS, { recursive: true });
-  writeFileSync(join(DOCS, 'benchmarks.svg'), ratioChart(newest));
-  writeFileSync(join(DOCS, 'growth.svg'), growthChart(newest));
-  const path = join(DOCS, 'benchmarks.md');
-  writeFileSync(path, document(all, newest));
-  // Found on the path, where `npm run` has put it. Aligns the tables, as the check of the repository wants them.
-  execFileSync('oxfmt', [path, updateReadme(newest)], { stdio: 'inherit' });
+  writeFileSync(join(ROOT, 'docs', 'benchmarks.svg'), ratioChart(newest));
+  writeFileSync(join(ROOT, 'docs', 'growth.svg'), growthChart(newest));
+  const tables = Object.entries(TABLES).map(([name, columns]) => [`table: ${name}`, table(all, columns)]);
+  fill('docs/benchmarks.md', {
+    machine: `${all.map(({ node }) => node).join(', ')}, in this order. Machine: ${newest.machine}.`,
+    ...(Object.fromEntries(tables) as Record<string, string>),
+    'table: growth': (['stages', 'size', 'pipelines'] as const).map((axis) => growthTable(newest, axis)).join('\n\n'),
+  });
+  if (readFileSync(join(ROOT, 'README.md'), 'utf8').includes(FIGURES))
+    fill('README.md', { [FIGURES]: figures(newest) });
 }
 
-function document(all: Results[], newest: Results): string {
-  const sections = TABLES.map(([heading, text, columns]) => `## ${heading}\n\n${text}\n\n${table(all, columns)}\n`);
-  const growth = Object.keys(AXES).map((axis) => growthTable(newest, axis));
-  return `# Benchmarks
-
-Made by \`npm run bench\` of [what the runs measured](../bench/results), on Node ${all.map((r) => r.node).join(', ')}.
-Where a cell has several numbers, they are for these versions, in this order. The best of each is bold; those of chains
-without buffers and of the bare buffer do not count. Machine: ${newest.machine}.
-
-Each number is the median over rounds in which every contender runs right after what it is compared with, with functions of
-its own, and its results are checked. A dash means that it cannot do the work; the notes say why. The
-[bare buffer](../bench/bare.ts) is the least that a buffer can cost: what a package takes on top is the price of what it promises.
-
-![Time beside the same chain unbuffered](benchmarks.svg)
-
-${sections.join('\n')}
-## Growth
-
-Nanoseconds per value and stage on Node ${newest.node}, sources that never wait.
-
-![Cost per value over the number of stages, their sizes, and pipelines at once](growth.svg)
-
-${growth.join('\n\n')}
-`;
+/** A sentence with three figures. */
+export function figures({ node, measurements }: Results): string {
+  const of = (id: string, name: string): Extract<Outcome, { value: number }> => {
+    const outcome = measurements[id]?.outcomes[name];
+    if (outcome === undefined || 'failure' in outcome)
+      throw new Error(`No result of ${id} for ${name} is kept: run "npm run bench -- ${id}"`);
+    return outcome;
+  };
+  const hops = 3 * measurements['a1']!.count!;
+  const microseconds = ((of('a1', OURS).ms! - of('a1', UNBUFFERED).ms!) * 1000) / hops;
+  const short = of('d', OURS).value;
+  const sooner = of('f', UNBUFFERED).value / of('f', OURS).value;
+  return (
+    `On Node.js ${node}, a value that passes a buffered step costs ${microseconds.toFixed(2)} µs more than one that passes a plain ` +
+    `generator. A pipeline that is built for ten values takes ${short.toFixed(1)} times as long as the plain chain, where no step ` +
+    `waits for anything. Three steps that wait 10 ms each are done with 50 values ${sooner.toFixed(1)} times as fast.`
+  );
 }

@@ -1,94 +1,101 @@
 /** What was predicted beside what was saved: one dot for each chain and size. */
 import * as Plot from '@observablehq/plot';
 
-import { svg } from '../report/svg.ts';
+import { type Panel, svg, words } from '../report/charts.ts';
 import type { Kind } from './cases.ts';
 import { LARGEST, type Prediction, type Result } from './experiment.ts';
 
 /** Readable on white and on black. */
 const COLORS: Record<Kind, string> = { constant: '#868e96', random: '#4c8bf5', bursts: '#e8590c' };
 const NAMES: Record<Kind, string> = {
-  constant: 'regular times',
+  constant: 'each step always takes the same time, or two in turns',
   random: 'random times',
-  bursts: 'bursts, rare slow values',
+  bursts: 'bursts, or rare slow values',
 };
 /** Percent, at both axes. */
 const LONGEST = 50;
-
-const ALONE = `One buffer raised to ${LARGEST}: at most`;
-const ALL = 'All buffers of size b: estimate';
+const WIDTH = 860;
+const HEIGHT = 500;
+const TOP = 92;
 
 interface Dot {
-  panel: string;
   kind: Kind;
   predicted: number;
   saved: number;
 }
 
 export function sizesChart(results: Result[]): string {
-  const dots = results.flatMap(({ kind, alone, all }) => [
-    ...alone.map((prediction) => dot(ALONE, kind, prediction)),
-    ...all.map((prediction) => dot(ALL, kind, prediction)),
+  const dots = (of: (result: Result) => Prediction[]): Dot[] =>
+    results.flatMap((result) =>
+      of(result).map(({ predicted, saved }) => ({ kind: result.kind, predicted: predicted * 100, saved: saved * 100 })),
+    );
+  const legend = (Object.keys(NAMES) as Kind[]).map((kind, index) => ({ kind, x: [16, 380, 500][index]!, y: 62 }));
+  return svg(WIDTH, HEIGHT, [
+    words(WIDTH, HEIGHT, [
+      {
+        x: 8,
+        y: 18,
+        text: 'How much time do larger buffers save, and can the statistics tell beforehand?',
+        bold: true,
+        size: 15,
+      },
+      {
+        x: 8,
+        y: 40,
+        text: 'A dot is a chain of two or three steps. 0% is its time with all buffers of size 1. Dots on the dashed line: saved as predicted.',
+      },
+      ...legend.map(({ kind, x, y }) => ({ x: x + 10, y, text: NAMES[kind] })),
+    ]),
+    {
+      ...words(WIDTH, HEIGHT, []),
+      marks: [Plot.dot(legend, { x: 'x', y: 'y', r: 4.5, fill: ({ kind }: Dot) => COLORS[kind] })],
+    },
+    panel(
+      0,
+      `One buffer raised to ${LARGEST}: never more than predicted`,
+      'predicted: the most that can be saved',
+      dots(({ alone }) => alone),
+    ),
+    panel(
+      WIDTH / 2,
+      'All buffers raised to b = 2, 4, … 64',
+      'predicted: (b − 1)/(b + 1) of the most',
+      dots(({ all }) => all),
+    ),
   ]);
-  const panels = [ALONE, ALL];
-  const axis = { domain: [-1, LONGEST], ticks: 6, grid: true, tickFormat: (percent: number) => `${percent}%` };
-  return svg({
-    width: 830,
-    height: 410,
+}
+
+function panel(x0: number, title: string, label: string, dots: Dot[]): Panel {
+  const axis = {
+    domain: [-1, LONGEST],
+    ticks: 6,
+    grid: true,
+    label: null,
+    tickFormat: (percent: number) => `${percent}%`,
+  };
+  return {
+    x0,
+    y0: TOP,
+    width: WIDTH / 2,
+    height: HEIGHT - TOP,
     marginTop: 34,
     marginLeft: 56,
-    marginRight: 22,
-    marginBottom: 70,
-    x: { ...axis, label: null },
-    y: { ...axis, label: null },
-    fx: { domain: panels, label: null, axis: null, padding: 0.12 },
+    marginRight: 16,
+    marginBottom: 50,
+    x: axis,
+    y: axis,
     marks: [
       Plot.line(
-        panels.flatMap((panel) => [0, LONGEST].map((at) => ({ panel, at }))),
-        {
-          fx: 'panel',
-          x: 'at',
-          y: 'at',
-          z: 'panel',
-          stroke: 'currentColor',
-          strokeOpacity: 0.5,
-          strokeDasharray: '4,4',
-        },
+        [
+          [0, 0],
+          [LONGEST, LONGEST],
+        ],
+        { stroke: 'currentColor', strokeOpacity: 0.5, strokeDasharray: '4,4' },
       ),
-      Plot.dot(dots, {
-        fx: 'panel',
-        x: 'predicted',
-        y: 'saved',
-        r: 4.5,
-        fill: ({ kind }: Dot) => COLORS[kind],
-        fillOpacity: 0.75,
-      }),
-      ...panels.flatMap(caption),
-      ...(Object.keys(NAMES) as Kind[]).flatMap(legendEntry),
+      Plot.dot(dots, { x: 'predicted', y: 'saved', r: 4.5, fill: ({ kind }: Dot) => COLORS[kind], fillOpacity: 0.75 }),
+      Plot.text([title], { frameAnchor: 'top', dy: -20, fontSize: 13, fontWeight: 'bold' }),
+      Plot.text([label], { frameAnchor: 'bottom', dy: 40, fontSize: 12 }),
+      Plot.text(['saved'], { frameAnchor: 'top-left', dx: 6, dy: 4, fontSize: 12 }),
     ],
-  });
-}
-
-function dot(panel: string, kind: Kind, { predicted, saved }: Prediction): Dot {
-  return { panel, kind, predicted: predicted * 100, saved: saved * 100 };
-}
-
-function caption(panel: string): Plot.Markish[] {
-  const text = { fx: 'panel', text: 'text' } as const;
-  return [
-    Plot.text([{ panel, text: panel }], { ...text, frameAnchor: 'top', dy: -20, fontSize: 13, fontWeight: 'bold' }),
-    Plot.text([{ panel, text: 'predicted at size 1' }], { ...text, frameAnchor: 'bottom', dy: 36, fontSize: 12 }),
-    Plot.text([{ panel, text: 'saved' }], { ...text, frameAnchor: 'top-left', dx: 6, dy: 4, fontSize: 12 }),
-  ];
-}
-
-/** Under the axes, in one line. */
-function legendEntry(kind: Kind, index: number): Plot.Markish[] {
-  const place = { fx: 'panel', frameAnchor: 'bottom-left', dy: 60 } as const;
-  const dx = 110 + index * 140;
-  const entry = [{ panel: ALONE, text: NAMES[kind] }];
-  return [
-    Plot.dot(entry, { ...place, dx, dy: 56, r: 4.5, fill: COLORS[kind], fillOpacity: 0.75 }),
-    Plot.text(entry, { ...place, dx: dx + 9, text: 'text', textAnchor: 'start', fontSize: 12 }),
-  ];
+  };
 }

@@ -2,26 +2,30 @@
  * What a look at a chain whose buffers have size 1 says about larger ones, and what larger ones do. All shares are of the
  * time that the chain takes at size 1.
  */
-import { type Case, CASES, durationsOf, type Kind } from './cases.ts';
-import { mean } from './mean.ts';
-import { wrong } from './rules.ts';
-import { type Outcome, runChain } from './run.ts';
+import { ok } from 'node:assert';
+
+import { type Case, CASES, durationsOf, type Kind, RUNS } from './cases.ts';
+import { mean, type Outcome, runChain } from './run.ts';
 
 export const SIZES = [2, 4, 8, 16, 32, 64];
 /** That of a buffer that is enlarged alone. */
 export const LARGEST = 64;
+/** A share of the time that is not worth more memory. */
+export const LITTLE = 0.02;
+/** Shares that are equal but for the rounding of floating-point numbers. */
+const EXACT = 1e-9;
 
 export interface Result {
   title: string;
   kind: Kind;
   /** The share in which the busiest stage does not work: more cannot be saved. */
   most: number;
-  all: (Prediction & { size: number })[];
-  /** One buffer enlarged, between the stage `after` and its reader. */
-  alone: (Prediction & { after: number; blocked: number; starved: number })[];
+  /** For each of {@link SIZES}. */
+  all: Prediction[];
+  /** One buffer enlarged, between each stage and its reader. */
+  alone: (Prediction & { blocked: number; starved: number })[];
   /** What comes of the advice. Of several runs, the sizes are those of the first. */
   followed: { sizes: number[]; saved: number };
-  complaints: string[];
 }
 
 export interface Prediction {
@@ -29,72 +33,50 @@ export interface Prediction {
   saved: number;
 }
 
-/** Runs all cases with so many values, each as often as it asks for, but not more often than `mostRuns`. */
-export async function experiment(count: number, mostRuns = Infinity): Promise<Result[]> {
+/** Runs all cases with so many values, those with random times several times. */
+export async function experiment(count: number, runs = RUNS): Promise<Result[]> {
   const results = [];
-  for (const chain of CASES) {
+  for (const one of CASES) {
     const each = [];
-    for (let run = 1; run <= Math.min(chain.runs, mostRuns); run++) each.push(await tryOut(chain, run, count));
-    results.push(mean(each));
+    for (let run = 1; run <= (one.kind === 'constant' ? 1 : runs); run++) each.push(await tryOut(one, run, count));
+    results.push(averageOf(each));
   }
   return results;
 }
 
-async function tryOut(chain: Case, run: number, count: number): Promise<Result> {
-  const { title, kind } = chain;
-  const trial = new Trial(durationsOf(chain, run, count));
-  const ones = trial.durations.map(() => 1);
-  const small = await trial.take(ones);
+async function tryOut({ title, kind, steps }: Case, run: number, count: number): Promise<Result> {
+  const durations = durationsOf(steps, run, count);
+  const ones = durations.map(() => 1);
+  const small = await runChain(durations, ones);
   const most = mostSaved(small);
+  const saving = async (sizes: number[], bound: number): Promise<number> => {
+    const saved = 1 - (await runChain(durations, sizes)).time / small.time;
+    ok(saved <= bound + EXACT, `${title}, sizes ${sizes.join()}: saves ${saved}, at most ${bound}`);
+    return saved;
+  };
   const all = [];
-  for (const size of SIZES) {
-    const sizes = ones.map(() => size);
-    const saved = await trial.saving(small, sizes, most);
-    all.push({ size, predicted: (most * (size - 1)) / (size + 1), saved });
-  }
+  for (const size of SIZES)
+    all.push({
+      predicted: (most * (size - 1)) / (size + 1),
+      saved: await saving(
+        ones.map(() => size),
+        most,
+      ),
+    });
   const alone = [];
   for (let after = 0; after < ones.length - 1; after++) {
     const { bound, ...look } = lookBetween(small, after);
-    const saved = await trial.saving(small, ones.with(after, LARGEST), bound);
-    alone.push({ ...look, after, saved, predicted: Math.min(look.blocked, look.starved, most) });
+    const saved = await saving(ones.with(after, LARGEST), bound);
+    alone.push({ ...look, saved, predicted: Math.min(look.blocked, look.starved, most) });
   }
-  const advised = await followAdvice(ones, trial);
-  const followed = { sizes: advised, saved: await trial.saving(small, advised, most) };
-  const complaints = trial.complaints.map((text) => `${title}, ${text}`);
-  return { title, kind, most, all, alone, followed, complaints };
-}
-
-/** Runs of the same chain with buffers of several sizes, and what is wrong with them. */
-class Trial {
-  readonly durations: number[][];
-  readonly complaints: string[] = [];
-
-  constructor(durations: number[][]) {
-    this.durations = durations;
-  }
-
-  async take(sizes: number[]): Promise<Outcome> {
-    const outcome = await runChain(this.durations, sizes);
-    for (const text of wrong(outcome, this.durations, sizes)) this.#complain(sizes, text);
-    return outcome;
-  }
-
-  /** Which share of the time of another run these sizes save. */
-  async saving(small: Outcome, sizes: number[], bound: number): Promise<number> {
-    const saved = 1 - (await this.take(sizes)).time / small.time;
-    if (saved > bound + EXACT) this.#complain(sizes, `saves ${saved}, at most ${bound}`);
-    return saved;
-  }
-
-  #complain(sizes: number[], text: string): void {
-    this.complaints.push(`sizes ${sizes.join()}: ${text}`);
-  }
+  const sizes = await followAdvice(durations);
+  return { title, kind, most, all, alone, followed: { sizes, saved: await saving(sizes, most) } };
 }
 
 /** Doubles the buffers of which a look says that they are too small, and looks again, until there is none. */
-async function followAdvice(ones: number[], trial: Trial): Promise<number[]> {
-  for (let sizes = ones; ;) {
-    const outcome = await trial.take(sizes);
+async function followAdvice(durations: number[][]): Promise<number[]> {
+  for (let sizes = durations.map(() => 1); ;) {
+    const outcome = await runChain(durations, sizes);
     const tooSmall = sizes.map((size, after) => size < LARGEST && isTooSmall(outcome, after));
     if (mostSaved(outcome) < LITTLE || !tooSmall.includes(true)) return sizes;
     sizes = sizes.map((size, after) => (tooSmall[after] ? size * 2 : size));
@@ -106,12 +88,6 @@ function isTooSmall(outcome: Outcome, after: number): boolean {
   const { blocked, starved } = lookBetween(outcome, after);
   return Math.min(blocked, starved) > LITTLE;
 }
-
-/** A share of the time that is not worth more memory. */
-export const LITTLE = 0.02;
-
-/** Shares that are equal but for the rounding of floating-point numbers. */
-const EXACT = 1e-9;
 
 function mostSaved({ time, stages }: Outcome): number {
   return 1 - Math.max(...stages.map(({ working }) => working)) / time;
@@ -127,4 +103,25 @@ function lookBetween({ time, stages }: Outcome, after: number): { blocked: numbe
   const blocked = stage.blocked / time;
   const remainder = 1 - (stage.working + stage.starved + stage.blocked) / time;
   return { blocked, starved, bound: Math.min(starved, blocked + remainder) };
+}
+
+/** Of runs of one case. */
+function averageOf(results: Result[]): Result {
+  const [first] = results as [Result];
+  const average = (of: (result: Result) => number): number => mean(results.map(of));
+  return {
+    ...first,
+    most: average(({ most }) => most),
+    all: first.all.map((_, at) => ({
+      predicted: average(({ all }) => all[at]!.predicted),
+      saved: average(({ all }) => all[at]!.saved),
+    })),
+    alone: first.alone.map((_, at) => ({
+      predicted: average(({ alone }) => alone[at]!.predicted),
+      saved: average(({ alone }) => alone[at]!.saved),
+      blocked: average(({ alone }) => alone[at]!.blocked),
+      starved: average(({ alone }) => alone[at]!.starved),
+    })),
+    followed: { ...first.followed, saved: average(({ followed }) => followed.saved) },
+  };
 }

@@ -1,28 +1,101 @@
-/** Makes docs/buffer-size.md and its picture, and checks what they rest on with fewer values. */
-import { execFileSync } from 'node:child_process';
+/** Fills the tables of docs/buffer-size.md and makes its picture, and checks what they rest on with fewer values. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { fill } from '../report/documents.ts';
+import { markdown } from '../report/tables.ts';
 import { ROOT } from '../results.ts';
+import { bufferSizes, CONCURRENCIES, concurrencies, FACTORS, NEEDED, type Point, type Row } from './calls.ts';
 import { sizesChart } from './chart.ts';
-import { document } from './document.ts';
-import { experiment } from './experiment.ts';
+import { experiment, LARGEST, type Result, SIZES } from './experiment.ts';
 
 const VALUES = 1000;
 /** In a check. */
 const FEW = 40;
+/** Columns of the first table. */
+const SHOWN = [2, 4, 8, 16, 64];
 
 export async function writeSizes(): Promise<void> {
   const results = await experiment(VALUES);
-  const complaints = results.flatMap((result) => result.complaints);
-  if (complaints.length > 0) throw new Error(complaints.join('\n'));
   writeFileSync(join(ROOT, 'docs', 'buffer-size.svg'), sizesChart(results));
-  const path = join(ROOT, 'docs', 'buffer-size.md');
-  writeFileSync(path, document(results, VALUES));
-  // Found on the path, where `npm run` has put it. Aligns the tables, as the check of the repository wants them.
-  execFileSync('oxfmt', [path], { stdio: 'inherit' });
+  fill('docs/buffer-size.md', {
+    'table: all': allTable(results),
+    'table: alone': aloneTable(results),
+    'table: followed': followedTable(results),
+    'table: sizes of calls': callsTable(
+      'times of the calls',
+      FACTORS.map((factor) => `${factor * NEEDED}`),
+      await bufferSizes(VALUES),
+      ({ mean, blocked }) => `${mean.toFixed(1)} (${percent(blocked)})`,
+    ),
+    'table: concurrency': callsTable(
+      'times of the source; of the calls',
+      CONCURRENCIES.map(String),
+      await concurrencies(VALUES, 2),
+      ({ mean, starved }) => `${mean.toFixed(1)} (${percent(starved)})`,
+    ),
+  });
 }
 
+/** What they rest on is checked in each run. */
 export async function sizesComplaints(): Promise<string[]> {
-  return (await experiment(FEW, 1)).flatMap(({ complaints }) => complaints.map((text) => `sizes, ${text}`));
+  try {
+    await experiment(FEW, 1);
+    await bufferSizes(FEW, 1);
+    await concurrencies(FEW, 2, 1);
+    return [];
+  } catch (error) {
+    return [`sizes: ${(error as Error).message}`];
+  }
+}
+
+function allTable(results: Result[]): string {
+  return markdown(
+    ['times of the steps', 'at most', ...SHOWN.map((size) => `size ${size}`)],
+    results.map(({ title, most, all }) => [
+      title,
+      percent(most),
+      ...SHOWN.map((size) => {
+        const { saved, predicted } = all[SIZES.indexOf(size)]!;
+        return `${percent(saved)} (${percent(predicted)})`;
+      }),
+    ]),
+  );
+}
+
+function aloneTable(results: Result[]): string {
+  return markdown(
+    ['times of the steps', 'buffer after', 'blocked', 'reader starved', 'at most', 'saved'],
+    results.flatMap(({ title, alone }) =>
+      alone.map(({ blocked, starved, predicted, saved }, after) => [
+        title,
+        `step ${after + 1}`,
+        ...[blocked, starved, predicted, saved].map(percent),
+      ]),
+    ),
+  );
+}
+
+function followedTable(results: Result[]): string {
+  return markdown(
+    ['times of the steps', 'sizes at the end', 'saved', `all of size ${LARGEST}`],
+    results.map(({ title, followed, all }) => [
+      title,
+      followed.sizes.join(', '),
+      percent(followed.saved),
+      percent(all.at(-1)!.saved),
+    ]),
+  );
+}
+
+function callsTable(first: string, heads: string[], rows: Row[], cell: (point: Point) => string): string {
+  return markdown(
+    [first, ...heads],
+    rows.map(({ title, points }) => [title, ...points.map(cell)]),
+  );
+}
+
+function percent(share: number): string {
+  // Without the sign of a zero.
+  return `${Math.abs(share * 100) < 0.5 ? 0 : Math.round(share * 100)} %`;
 }

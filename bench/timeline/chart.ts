@@ -1,9 +1,10 @@
 /** Two runs of the same steps, one above the other on one axis of time. */
 import * as Plot from '@observablehq/plot';
 
-import { svg } from '../report/svg.ts';
-import type { Lane, Segment, Span } from './lane.ts';
-import type { Run } from './runs.ts';
+import type { StageState } from 'buffered-pipeline';
+
+import { svg } from '../report/charts.ts';
+import type { Lane, Run, Span } from './runs.ts';
 
 const WIDTH = 830;
 const MARGIN = { left: 66, right: 14, bottom: 24 };
@@ -48,9 +49,12 @@ export function timelineChart(unbuffered: Run, buffered: Run, slowValue: number)
   const second = { heading: 'Buffered', run: buffered, hasBuffers: true, top: bottomOf(first) + BETWEEN };
   const longest = Math.max(unbuffered.total, buffered.total) / 1000;
   const bottom = bottomOf(second) + 4;
-  return svg({
+  const height = bottom + MARGIN.bottom;
+  const plot = {
+    x0: 0,
+    y0: 0,
     width: WIDTH,
-    height: bottom + MARGIN.bottom,
+    height,
     marginLeft: MARGIN.left,
     marginRight: MARGIN.right,
     marginTop: 0,
@@ -61,7 +65,8 @@ export function timelineChart(unbuffered: Run, buffered: Run, slowValue: number)
       ...[first, second].flatMap((panel) => panelMarks(panel, slowValue)),
       ...legend(second.top + HEADING, buffered.total / 1000 + 0.2, slowValue),
     ],
-  });
+  } as const;
+  return svg(WIDTH, height, [{ ...plot, marks: [...plot.marks] }]);
 }
 
 function laneHeight(hasBuffers: boolean): number {
@@ -88,7 +93,7 @@ function panelMarks({ heading, run, hasBuffers, top }: Panel, slowValue: number)
 
 function laneMarks({ name, segments }: Lane, top: number, slowValue: number): Plot.Markish[] {
   const y = top + LANE / 2;
-  const of = (state: Segment['state']): Box[] =>
+  const of = (state: StageState): Box[] =>
     segments.filter((segment) => segment.state === state).map((segment) => box(segment, top, LANE));
   const fill = ({ text }: Box): string => (text === `${slowValue}` ? SLOW : WORK);
   return [
@@ -118,7 +123,7 @@ function middleOf({ x1, x2 }: Box): number {
   return (x1 + x2) / 2;
 }
 
-function box({ from, to, value }: Span & { value: number }, top: number, height: number): Box {
+function box({ from, to, value }: Span, top: number, height: number): Box {
   return { x1: from / 1000, x2: to / 1000, y1: top, y2: top + height, text: `${value}` };
 }
 

@@ -2,20 +2,68 @@
 import { deepStrictEqual } from 'node:assert';
 import { channel } from 'node:diagnostics_channel';
 
-import { bufferedPipeline, type StageMessage } from 'buffered-pipeline';
+import { bufferedPipeline, type StageMessage, type StageState } from 'buffered-pipeline';
 
-import { pause } from '../virtual.ts';
-import { type Lane, Recorder } from './lane.ts';
-
-/** How many milliseconds the step with this number takes for a value; both from 1. */
-export type DurationOf = (step: number, value: number) => number;
+import { pause } from '../clock.ts';
 
 export interface Plan {
   /** Names of the steps. */
   steps: string[];
   /** How many values. */
   count: number;
-  duration: DurationOf;
+  /** How many milliseconds a step takes for a value; both from 1. */
+  duration: (step: number, value: number) => number;
+}
+
+/** From when to when, in milliseconds since the run began, and the value that a stage worked on, waited with, or held. */
+export interface Span {
+  from: number;
+  to: number;
+  value: number;
+}
+
+/** What one stage did over time, as it is told from outside. */
+export class Lane {
+  readonly name: string;
+  /** Without gaps from its first read to its end. */
+  readonly segments: (Span & { state: StageState })[] = [];
+  /** Which values waited in its buffer, and when. */
+  readonly held: Span[] = [];
+  readonly #start = performance.now();
+  #state: StageState = 'unread';
+  #since = 0;
+  /** When each value was yielded. */
+  readonly #yieldedAt: number[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  enters(state: StageState): void {
+    const now = this.#now();
+    if (this.#state !== 'unread')
+      keep(this.segments, { state: this.#state, value: this.#yieldedAt.length + 1, from: this.#since, to: now });
+    this.#state = state;
+    this.#since = now;
+  }
+
+  yields(): void {
+    this.enters(this.#state);
+    this.#yieldedAt.push(this.#now());
+  }
+
+  handsOver(value: number): void {
+    keep(this.held, { from: this.#yieldedAt[value - 1]!, to: this.#now(), value });
+  }
+
+  #now(): number {
+    return performance.now() - this.#start;
+  }
+}
+
+/** What takes less than a millisecond goes on while values are passed on, and nobody would see it. */
+function keep<S extends Span>(spans: S[], span: S): void {
+  if (span.to - span.from >= 1) spans.push(span);
 }
 
 export interface Run {
@@ -28,18 +76,11 @@ export interface Run {
 type Wrap = (generator: AsyncIterable<number>, step: number) => AsyncIterable<number>;
 
 /** A step begins when it is asked for a value, waits while it asks the one before, and stands still when it has answered. */
-export async function recordUnbuffered(plan: Plan): Promise<Run> {
-  const start = performance.now();
-  const lanes = plan.steps.map((name) => new Recorder(name, start));
-  await readAll(plan, (generator, step) => watched(generator, lanes[step - 1]!, lanes[step]));
-  return { lanes, total: performance.now() - start };
+export function recordUnbuffered(plan: Plan): Promise<Run> {
+  return record(plan, (lanes) => (generator, step) => watched(generator, lanes[step - 1]!, lanes[step]));
 }
 
-async function* watched(
-  source: AsyncIterable<number>,
-  lane: Recorder,
-  reader: Recorder | undefined,
-): AsyncGenerator<number> {
+async function* watched(source: AsyncIterable<number>, lane: Lane, reader: Lane | undefined): AsyncGenerator<number> {
   const iterator = source[Symbol.asyncIterator]();
   for (let value = 1; ; value++) {
     reader?.enters('starved');
@@ -55,59 +96,46 @@ async function* watched(
 
 /** The stages tell themselves, as they tell tracing tools. */
 export async function recordBuffered(plan: Plan): Promise<Run> {
-  const start = performance.now();
-  const lanes = new Map(plan.steps.map((name) => [name, new Recorder(name, start)]));
-  const forget = subscribe(lanes);
-  const buffer = bufferedPipeline();
-  try {
-    await readAll(plan, (generator, step) => buffer(generator, { name: plan.steps[step - 1] }));
-    return { lanes: [...lanes.values()], total: performance.now() - start };
-  } finally {
-    forget();
-  }
-}
-
-function subscribe(lanes: Map<string, Recorder>): () => void {
-  const listeners: Record<string, (lane: Recorder, message: StageMessage) => void> = {
-    state: (lane, { statistics }) => lane.enters(statistics.state),
-    yield: (lane) => lane.yields(),
-    handover: (lane, { statistics }) => lane.handsOver(statistics.taken),
-  };
-  const ends = Object.entries(listeners).map(([event, tell]) => {
+  const ends: (() => void)[] = [];
+  const on = (lanes: Lane[], event: string, tell: (lane: Lane, message: StageMessage) => void): void => {
     const stages = channel(`buffered-pipeline:stage:${event}`);
     const listener = (message: unknown): void => {
       const told = message as StageMessage;
-      tell(lanes.get(told.statistics.name)!, told);
+      tell(
+        lanes.find(({ name }) => name === told.statistics.name)!,
+        told,
+      );
     };
     stages.subscribe(listener);
-    return () => stages.unsubscribe(listener);
-  });
-  return () => {
-    for (const end of ends) end();
+    ends.push(() => stages.unsubscribe(listener));
   };
+  const run = await record(plan, (lanes) => {
+    on(lanes, 'state', (lane, { statistics }) => lane.enters(statistics.state));
+    on(lanes, 'yield', (lane) => lane.yields());
+    on(lanes, 'handover', (lane, { statistics }) => lane.handsOver(statistics.taken));
+    const buffer = bufferedPipeline();
+    return (generator, step) => buffer(generator, { name: plan.steps[step - 1] });
+  });
+  for (const end of ends) end();
+  return run;
 }
 
-async function readAll({ steps, count, duration }: Plan, wrap: Wrap): Promise<void> {
-  let chain = wrap(numbers(count, duration), 1);
-  for (let number = 2; number <= steps.length; number++) chain = wrap(afterwards(chain, number, duration), number);
+async function record({ steps, count, duration }: Plan, watch: (lanes: Lane[]) => Wrap): Promise<Run> {
+  const start = performance.now();
+  const lanes = steps.map((name) => new Lane(name));
+  const wrap = watch(lanes);
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  let chain = wrap(afterwards(numbers, 1), 1);
+  for (let step = 2; step <= steps.length; step++) chain = wrap(afterwards(chain, step), step);
   const values = [];
   for await (const value of chain) values.push(value);
-  deepStrictEqual(
-    values,
-    Array.from({ length: count }, (_, index) => index + 1),
-  );
-}
+  deepStrictEqual(values, numbers);
+  return { lanes, total: performance.now() - start };
 
-async function* numbers(count: number, duration: DurationOf): AsyncGenerator<number> {
-  for (let value = 1; value <= count; value++) {
-    await pause(duration(1, value));
-    yield value;
-  }
-}
-
-async function* afterwards(input: AsyncIterable<number>, number: number, duration: DurationOf): AsyncGenerator<number> {
-  for await (const value of input) {
-    await pause(duration(number, value));
-    yield value;
+  async function* afterwards(input: AsyncIterable<number> | number[], step: number): AsyncGenerator<number> {
+    for await (const value of input) {
+      await pause(duration(step, value));
+      yield value;
+    }
   }
 }

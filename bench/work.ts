@@ -1,0 +1,152 @@
+/**
+ * What the chains of a bench do, and who reads them. Every contender gets this module compiled anew ({@link fresh}): what V8
+ * learns of its functions from one contender would speed up or slow down the next.
+ */
+import { fail, ok } from 'node:assert';
+import { setImmediate as immediate } from 'node:timers/promises';
+
+type Numbers = AsyncGenerator<number>;
+
+/** A step both as a generator and as a function of one value, for contenders that take those. */
+export interface Step {
+  generate(input: AsyncIterable<number>): Numbers;
+  call(value: number): number | Promise<number>;
+  /** Whether `call` returns a promise. */
+  readonly waits: boolean;
+}
+
+/** `source` yields 0, 1, 2, …; the two steps are `* 2` and `+ 3`. */
+export interface Work {
+  source(count: number): Numbers;
+  steps: Step[];
+}
+
+export function fresh(owner: string): Promise<typeof import('./work.ts')> {
+  return import(new URL(`./work.js?${encodeURIComponent(owner)}`, import.meta.url).href) as never;
+}
+
+/** Reads all values in a loop, or leaves it after so many, and throws where they are not those of the unbuffered chain. */
+export async function read(values: AsyncIterable<number>, count: number, most = Infinity): Promise<void> {
+  let index = 0;
+  for await (const value of values) {
+    if (value !== index * 2 + 3) fail(`value ${index} is ${value}, not ${index * 2 + 3}`);
+    if (++index === most) break;
+  }
+  ok(index === Math.min(count, most), `${index} values instead of ${count}`);
+}
+
+/** Never waits. */
+export const plain: Work = {
+  async *source(count) {
+    for (let i = 0; i < count; i++) yield i;
+  },
+  steps: [
+    {
+      async *generate(input) {
+        for await (const value of input) yield value * 2;
+      },
+      call: (value) => value * 2,
+      waits: false,
+    },
+    {
+      async *generate(input) {
+        for await (const value of input) yield value + 3;
+      },
+      call: (value) => value + 3,
+      waits: false,
+    },
+  ],
+};
+
+/** Waits for a turn of the event loop per value. */
+export const turns: Work = {
+  async *source(count) {
+    for (let i = 0; i < count; i++) yield await immediate(i);
+  },
+  steps: [waiting((value) => immediate(value * 2)), waiting((value) => immediate(value + 3))],
+};
+
+/** Computes for 2 µs per value. */
+export const busy: Work = {
+  async *source(count) {
+    for (let i = 0; i < count; i++) yield computed(i);
+  },
+  steps: [computing((value) => computed(value * 2)), computing((value) => computed(value + 3))],
+};
+
+export function waiting(call: (value: number) => Promise<number>): Step {
+  return { ...computing(call), waits: true };
+}
+
+function computing(call: (value: number) => number | Promise<number>): Step {
+  async function* generate(input: AsyncIterable<number>): Numbers {
+    for await (const value of input) yield call(value);
+  }
+  return { generate, call, waits: false };
+}
+
+let sink = 0;
+
+function spin(spins: number): void {
+  for (let i = 0; i < spins; i++) sink = (sink * 31 + i) | 0;
+}
+
+const CALIBRATION = 2_000_000;
+let spins = 0;
+
+function computed(value: number): number {
+  spins ||= 2 * Math.max(perMicrosecond(), perMicrosecond(), perMicrosecond());
+  spin(spins);
+  return value;
+}
+
+function perMicrosecond(): number {
+  const start = performance.now();
+  spin(CALIBRATION);
+  return CALIBRATION / ((performance.now() - start) * 1000);
+}
+
+let open = 0;
+let onAllClosed: (() => void) | undefined;
+
+/** Settles when none of the generators of {@link tracked} is open. */
+export function allClosed(): Promise<void> {
+  return new Promise((resolve) => {
+    if (open === 0) resolve();
+    else onAllClosed = resolve;
+  });
+}
+
+function closed(): void {
+  if (--open === 0) onAllClosed?.();
+}
+
+/** Never waits, and knows when it has cleaned up. */
+export const tracked: Work = {
+  async *source(count) {
+    open++;
+    try {
+      for (let i = 0; i < count; i++) yield i;
+    } finally {
+      closed();
+    }
+  },
+  steps: [trackedStep((value) => value * 2), trackedStep((value) => value + 3)],
+};
+
+function trackedStep(call: (value: number) => number): Step {
+  async function* generate(input: AsyncIterable<number>): Numbers {
+    open++;
+    try {
+      for await (const value of input) yield call(value);
+    } finally {
+      closed();
+    }
+  }
+  return { generate, call, waits: false };
+}
+
+/** A call of its own for who asks: what both steps do, at once. */
+export function calls(): (value: number) => Promise<number> {
+  return async (value) => value * 2 + 3;
+}
