@@ -35,26 +35,22 @@ export async function read(values: AsyncIterable<number>, count: number, most = 
   ok(index === Math.min(count, most), `${index} values instead of ${count}`);
 }
 
+async function* doubled(input: AsyncIterable<number>): Numbers {
+  for await (const value of input) yield value * 2;
+}
+
+async function* plusThree(input: AsyncIterable<number>): Numbers {
+  for await (const value of input) yield value + 3;
+}
+
 /** Never waits. */
 export const plain: Work = {
   async *source(count) {
     for (let i = 0; i < count; i++) yield i;
   },
   steps: [
-    {
-      async *generate(input) {
-        for await (const value of input) yield value * 2;
-      },
-      call: (value) => value * 2,
-      waits: false,
-    },
-    {
-      async *generate(input) {
-        for await (const value of input) yield value + 3;
-      },
-      call: (value) => value + 3,
-      waits: false,
-    },
+    { generate: doubled, call: (value) => value * 2, waits: false },
+    { generate: plusThree, call: (value) => value + 3, waits: false },
   ],
 };
 
@@ -85,25 +81,12 @@ function computing(call: (value: number) => number | Promise<number>): Step {
   return { generate, call, waits: false };
 }
 
-let sink = 0;
-
-function spin(spins: number): void {
-  for (let i = 0; i < spins; i++) sink = (sink * 31 + i) | 0;
-}
-
-const CALIBRATION = 2_000_000;
-let spins = 0;
+/** Of CPU work for a value, milliseconds. */
+const WORK = 0.002;
 
 function computed(value: number): number {
-  spins ||= 2 * Math.max(perMicrosecond(), perMicrosecond(), perMicrosecond());
-  spin(spins);
+  for (const end = performance.now() + WORK; performance.now() < end;);
   return value;
-}
-
-function perMicrosecond(): number {
-  const start = performance.now();
-  spin(CALIBRATION);
-  return CALIBRATION / ((performance.now() - start) * 1000);
 }
 
 let open = 0;

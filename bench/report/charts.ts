@@ -156,7 +156,7 @@ function isBaseline(name: string): boolean {
 function barsOf(outcomes: Results['measurements'][string]['outcomes']): Bar[] {
   const bars = Object.entries(outcomes).map(([name, outcome]) =>
     'failure' in outcome
-      ? { name, value: 0, order: Infinity, label: 'never done' }
+      ? { name, value: 0, order: Infinity, label: 'fails' }
       : { name, value: outcome.value, order: outcome.value, label: outcome.value.toFixed(outcome.value < 20 ? 2 : 0) },
   );
   return bars.toSorted((a, b) => a.order - b.order);
@@ -165,8 +165,9 @@ function barsOf(outcomes: Results['measurements'][string]['outcomes']): Bar[] {
 const GROWTH = { width: 290, height: 270, legend: 150 };
 const AXIS_LABELS = { stages: 'number of stages', size: 'bufferSize', pipelines: 'pipelines at once' };
 
+export const axes = Object.keys(AXES) as (keyof typeof AXES)[];
+
 export function growthChart({ node, measurements }: Results): string {
-  const axes = Object.keys(AXES) as (keyof typeof AXES)[];
   const width = axes.length * GROWTH.width + GROWTH.legend;
   const height = GROWTH.height + 34;
   let names: string[] = [];
@@ -183,16 +184,16 @@ export function growthChart({ node, measurements }: Results): string {
       y0: 34,
       width: GROWTH.width,
       height: GROWTH.height,
-      marginLeft: 44,
-      marginRight: 16,
+      marginLeft: 52,
+      marginRight: 20,
       marginTop: 34,
       marginBottom: 40,
       x: {
         type: 'log',
         label: null,
         grid: true,
-        ticks: values.filter((_, at) => axis !== 'size' || at < 6),
-        tickFormat: '~s',
+        ticks: values,
+        tickFormat: (at: number) => at.toLocaleString('en-US'),
       },
       y: { label: null, grid: true, zero: true, nice: true, ticks: 5 },
       color: { domain: names, range: colorsOf(names) },
@@ -200,7 +201,7 @@ export function growthChart({ node, measurements }: Results): string {
         Plot.lineY(points, { x: 'at', y: 'nanoseconds', stroke: 'name', strokeWidth: 2, marker: 'dot' }),
         Plot.text([`With ${title}`], {
           frameAnchor: 'top-left',
-          dx: -36,
+          dx: -44,
           dy: -26,
           fontSize: 12,
           fontWeight: 'bold',

@@ -11,10 +11,10 @@ import {
   type Step,
   uniform,
 } from './cases.ts';
-import { mean, type Outcome, runMap } from './run.ts';
+import { averaged, runMap } from './run.ts';
 
 /** The times of the calls, mean 1. */
-const CALLS: Record<string, (chance: () => number) => Step> = {
+const CALLS: Record<string, Times> = {
   'always 1': constant(1),
   'uniform, 0 to 2': uniform,
   exponential,
@@ -26,7 +26,7 @@ const CALLS: Record<string, (chance: () => number) => Step> = {
 /** How many calls are under way while a source that yields a value each eighth of the time of a call is kept up with. */
 export const NEEDED = 8;
 /** The times of the source, beside those of the calls. */
-const SOURCES: Record<string, (chance: () => number) => Step> = {
+const SOURCES: Record<string, Times> = {
   'always the same': constant(1),
   exponential,
   'pages of 8': () => pages(8),
@@ -36,14 +36,11 @@ const SOURCES: Record<string, (chance: () => number) => Step> = {
 export const FACTORS = [1, 1.5, 2, 3, 4, 8];
 export const CONCURRENCIES = [4, 8, 12, 16, 32, 64];
 
-/** What a row says at each point. */
+/** Calls under way on average, and the shares of the life of the stage. */
 export interface Point {
-  /** Calls under way, on average. */
   mean: number;
-  /** The shares of the life of the stage. */
   starved: number;
   blocked: number;
-  working: number;
 }
 
 export interface Row {
@@ -51,64 +48,55 @@ export interface Row {
   points: Point[];
 }
 
+type Times = (chance: () => number) => Step;
+
 /** A source that never waits, {@link NEEDED} calls at once, and buffers of so many times as many values. */
-export async function bufferSizes(count: number, runs = RUNS): Promise<Row[]> {
-  return rows(Object.entries(CALLS), async (calls) => {
-    const points = [];
-    for (const factor of FACTORS)
-      points.push(
-        await average(runs, count, () => constant(0)(), calls, { concurrency: NEEDED, bufferSize: factor * NEEDED }),
-      );
-    return points;
-  });
-}
-
-/** Sources that yield a value each eighth of the time of a call, and buffers of so many times as many values as calls. */
-export async function concurrencies(count: number, factor: number, runs = RUNS): Promise<Row[]> {
-  const pairs = Object.entries(SOURCES).flatMap(([source, times]) =>
-    ['always 1', 'exponential'].map((calls): [string, [typeof times, typeof times]] => [
-      `${source}; calls ${calls}`,
-      [times, CALLS[calls]!],
-    ]),
+export function bufferSizes(count: number, runs = RUNS): Promise<Row[]> {
+  const options = FACTORS.map((factor) => ({ concurrency: NEEDED, bufferSize: factor * NEEDED }));
+  return rows(
+    Object.entries(CALLS).map(([title, calls]) => ({ title, source: constant(0), calls })),
+    options,
+    count,
+    runs,
   );
-  return rows(pairs, async ([source, calls]) => {
-    const points = [];
-    for (const concurrency of CONCURRENCIES)
-      points.push(await average(runs, count, source, calls, { concurrency, bufferSize: factor * concurrency }));
-    return points;
-  });
 }
 
-async function rows<T>(of: [title: string, of: T][], points: (of: T) => Promise<Point[]>): Promise<Row[]> {
-  const all = [];
-  for (const [title, each] of of) all.push({ title, points: await points(each) });
+/** Sources that yield a value each eighth of the time of a call, and buffers of twice as many values as calls. */
+export function concurrencies(count: number, runs = RUNS): Promise<Row[]> {
+  const chains = Object.entries(SOURCES).flatMap(([name, source]) =>
+    ['always 1', 'exponential'].map((calls) => ({ title: `${name}; calls ${calls}`, source, calls: CALLS[calls]! })),
+  );
+  const options = CONCURRENCIES.map((concurrency) => ({ concurrency, bufferSize: 2 * concurrency }));
+  return rows(chains, options, count, runs);
+}
+
+async function rows(
+  chains: { title: string; source: Times; calls: Times }[],
+  options: { concurrency: number; bufferSize: number }[],
+  count: number,
+  runs: number,
+): Promise<Row[]> {
+  const all: Row[] = [];
+  for (const { title, source, calls } of chains) {
+    const each: Point[][] = [];
+    for (let run = 1; run <= runs; run++) {
+      const steps = (chance: () => number): Step[] => [eighth(source(chance)), calls(chance)];
+      const [waits, times] = durationsOf(steps, run, count) as [number[], number[]];
+      const points = [];
+      for (const option of options) points.push(await pointOf(waits, times, option));
+      each.push(points);
+    }
+    all.push({ title, points: averaged(each) });
+  }
   return all;
 }
 
-async function average(
-  runs: number,
-  count: number,
-  source: (chance: () => number) => Step,
-  calls: (chance: () => number) => Step,
-  options: { concurrency: number; bufferSize: number },
-): Promise<Point> {
-  const points: Point[] = [];
-  for (let run = 1; run <= runs; run++) {
-    const [waits, times] = durationsOf((chance) => [scaled(source(chance)), calls(chance)], run, count) as [
-      number[],
-      number[],
-    ];
-    points.push(pointOf(await runMap(waits, times, options)));
-  }
-  const of = (key: keyof Point): number => mean(points.map((point) => point[key]));
-  return { mean: of('mean'), starved: of('starved'), blocked: of('blocked'), working: of('working') };
-}
-
-function scaled(step: Step): Step {
+function eighth(step: Step): Step {
   return () => step() / NEEDED;
 }
 
-function pointOf({ time, stages }: Outcome): Point {
-  const { calls, starved, blocked, working } = stages[1]!;
-  return { mean: calls!.mean, starved: starved / time, blocked: blocked / time, working: working / time };
+async function pointOf(...chain: Parameters<typeof runMap>): Promise<Point> {
+  const { time, stages } = await runMap(...chain);
+  const { calls, starved, blocked } = stages[1]!;
+  return { mean: calls!.mean, starved: starved / time, blocked: blocked / time };
 }

@@ -5,7 +5,7 @@
 import { ok } from 'node:assert';
 
 import { type Case, CASES, durationsOf, type Kind, RUNS } from './cases.ts';
-import { mean, type Outcome, runChain } from './run.ts';
+import { averaged, type Outcome, runChain } from './run.ts';
 
 export const SIZES = [2, 4, 8, 16, 32, 64];
 /** That of a buffer that is enlarged alone. */
@@ -25,7 +25,7 @@ export interface Result {
   /** One buffer enlarged, between each stage and its reader. */
   alone: (Prediction & { blocked: number; starved: number })[];
   /** What comes of the advice. Of several runs, the sizes are those of the first. */
-  followed: { sizes: number[]; saved: number };
+  followed: { sizes: string; saved: number };
 }
 
 export interface Prediction {
@@ -39,7 +39,7 @@ export async function experiment(count: number, runs = RUNS): Promise<Result[]> 
   for (const one of CASES) {
     const each = [];
     for (let run = 1; run <= (one.kind === 'constant' ? 1 : runs); run++) each.push(await tryOut(one, run, count));
-    results.push(averageOf(each));
+    results.push(averaged(each));
   }
   return results;
 }
@@ -70,7 +70,7 @@ async function tryOut({ title, kind, steps }: Case, run: number, count: number):
     alone.push({ ...look, saved, predicted: Math.min(look.blocked, look.starved, most) });
   }
   const sizes = await followAdvice(durations);
-  return { title, kind, most, all, alone, followed: { sizes, saved: await saving(sizes, most) } };
+  return { title, kind, most, all, alone, followed: { sizes: sizes.join(', '), saved: await saving(sizes, most) } };
 }
 
 /** Doubles the buffers of which a look says that they are too small, and looks again, until there is none. */
@@ -103,25 +103,4 @@ function lookBetween({ time, stages }: Outcome, after: number): { blocked: numbe
   const blocked = stage.blocked / time;
   const remainder = 1 - (stage.working + stage.starved + stage.blocked) / time;
   return { blocked, starved, bound: Math.min(starved, blocked + remainder) };
-}
-
-/** Of runs of one case. */
-function averageOf(results: Result[]): Result {
-  const [first] = results as [Result];
-  const average = (of: (result: Result) => number): number => mean(results.map(of));
-  return {
-    ...first,
-    most: average(({ most }) => most),
-    all: first.all.map((_, at) => ({
-      predicted: average(({ all }) => all[at]!.predicted),
-      saved: average(({ all }) => all[at]!.saved),
-    })),
-    alone: first.alone.map((_, at) => ({
-      predicted: average(({ alone }) => alone[at]!.predicted),
-      saved: average(({ alone }) => alone[at]!.saved),
-      blocked: average(({ alone }) => alone[at]!.blocked),
-      starved: average(({ alone }) => alone[at]!.starved),
-    })),
-    followed: { ...first.followed, saved: average(({ followed }) => followed.saved) },
-  };
 }

@@ -93,6 +93,11 @@ export function sum(all: number[]): number {
   return all.reduce((total, each) => total + each, 0);
 }
 
-export function mean(all: number[]): number {
-  return sum(all) / all.length;
+/** Of several results alike, the means of all numbers in them; else what the first says. */
+export function averaged<T>(results: T[]): T {
+  const [first] = results as [T];
+  if (typeof first === 'number') return (sum(results as number[]) / results.length) as T;
+  if (typeof first !== 'object' || first === null) return first;
+  const parts = Object.keys(first).map((key) => [key, averaged(results.map((result) => result[key as keyof T]))]);
+  return (Array.isArray(first) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T;
 }

@@ -18,7 +18,7 @@ const SHOWN = [2, 4, 8, 16, 64];
 export async function writeSizes(): Promise<void> {
   const results = await experiment(VALUES);
   writeFileSync(join(ROOT, 'docs', 'buffer-size.svg'), sizesChart(results));
-  fill('docs/buffer-size.md', {
+  const tables: Record<string, string> = {
     'table: all': allTable(results),
     'table: alone': aloneTable(results),
     'table: followed': followedTable(results),
@@ -31,10 +31,11 @@ export async function writeSizes(): Promise<void> {
     'table: concurrency': callsTable(
       'times of the source; of the calls',
       CONCURRENCIES.map(String),
-      await concurrencies(VALUES, 2),
+      await concurrencies(VALUES),
       ({ mean, starved }) => `${mean.toFixed(1)} (${percent(starved)})`,
     ),
-  });
+  };
+  fill('docs/buffer-size.md', (mark) => tables[mark]);
 }
 
 /** What they rest on is checked in each run. */
@@ -42,7 +43,7 @@ export async function sizesComplaints(): Promise<string[]> {
   try {
     await experiment(FEW, 1);
     await bufferSizes(FEW, 1);
-    await concurrencies(FEW, 2, 1);
+    await concurrencies(FEW, 1);
     return [];
   } catch (error) {
     return [`sizes: ${(error as Error).message}`];
@@ -81,7 +82,7 @@ function followedTable(results: Result[]): string {
     ['times of the steps', 'sizes at the end', 'saved', `all of size ${LARGEST}`],
     results.map(({ title, followed, all }) => [
       title,
-      followed.sizes.join(', '),
+      followed.sizes,
       percent(followed.saved),
       percent(all.at(-1)!.saved),
     ]),
