@@ -9,9 +9,8 @@ import { randomExponential, randomLcg } from 'd3-random';
 import { mapScheduleEnd, pause, virtualTime } from './clock.ts';
 import { LOOP, type Mapper, mappers } from './mappers.ts';
 import { measured, type Measurements, type Mode, scaled } from './measurement.ts';
-import { paired, type Sample } from './paired.ts';
+import { paired } from './paired.ts';
 import { yieldedAtRest } from './schedule.ts';
-import { fresh } from './work.ts';
 
 const VALUES = 60_000;
 const CONCURRENCY = 8;
@@ -59,15 +58,13 @@ export async function measure(id: string, mode: Mode): Promise<Measurements> {
 }
 
 /** Calls that never wait: of async functions, as they mostly are. */
-async function costs(concurrency: number, mode: Mode): ReturnType<typeof paired> {
+async function costs(concurrency: number, mode: Mode): ReturnType<typeof measured> {
   const count = scaled(VALUES, mode);
-  const samples: Record<string, Sample> = {};
-  for (const [name, map] of Object.entries(mappers)) {
-    const { plain, read, calls } = await fresh(`${name} map`);
-    samples[name] = () => read(map(plain.source(count), calls(), concurrency), count);
-  }
   const title = `buffer.map, calls that never wait, concurrency ${concurrency}, ${count} values`;
-  return { ...(await paired(title, mode, LOOP, samples)), count };
+  const comparison = paired(title, mode, LOOP, mappers, (map, { plain, read, calls }) => {
+    return () => read(map(plain.source(count), calls(), concurrency), count);
+  });
+  return { ...(await comparison), count };
 }
 
 async function readSleeping(

@@ -4,7 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type Contender, contenders, OURS, UNBUFFERED, wrapped } from './contenders.ts';
 import { COUNTERS, type Counter, perValue, SITUATIONS } from './counts.ts';
 import { measured, type Measurements, type Mode, scaled } from './measurement.ts';
-import { paired, type Sample } from './paired.ts';
+import { paired } from './paired.ts';
 import { fresh } from './work.ts';
 
 export const WITH_STATISTICS = 'with statistics';
@@ -51,12 +51,10 @@ export async function measure(_id: string, mode: Mode): Promise<Measurements> {
   const measurements: Measurements = {};
   const count = scaled(VALUES, mode);
   for (const size of [1, 16]) {
-    const samples: Record<string, Sample> = {};
-    for (const [name, build] of Object.entries(OBSERVED)) {
-      const { plain, read } = await fresh(`${name} ${size}`);
-      samples[name] = () => observed(name, () => read(build(plain.source(count), plain.steps, size), count));
-    }
-    measurements[`s${size}`] = await paired(`Observed, size ${size}, ${count} values`, mode, UNBUFFERED, samples);
+    const title = `Observed, size ${size}, ${count} values`;
+    measurements[`s${size}`] = await paired(title, mode, UNBUFFERED, OBSERVED, (build, { plain, read }, name) => {
+      return () => observed(name, () => read(build(plain.source(count), plain.steps, size), count));
+    });
   }
   const { steps } = (await fresh('observers')).plain;
   for (const [what, counter] of Object.entries({ ...COUNTERS, reads: clock })) {

@@ -3,6 +3,7 @@
  * ratio of the two counts. What slows the machine down for a while slows both. The order changes from round to round.
  */
 import { type Measurement, median, type Mode, type Outcome, quantile } from './measurement.ts';
+import { fresh, type Fresh } from './work.ts';
 
 /** A contender that has not settled by then never will. */
 const TRIAL_LIMIT = 120_000;
@@ -10,13 +11,19 @@ const TRIAL_LIMIT = 120_000;
 /** Does the work once, and checks the result. */
 export type Sample = () => Promise<unknown>;
 
+/** What each of `named` has as its sample; it gets functions of its own. */
+export type SampleOf<T> = (of: T, work: Fresh, name: string) => Sample;
+
 /** The ratios of the times to that of `baseline`. */
-export async function paired(
+export async function paired<T>(
   title: string,
   mode: Mode,
   baseline: string,
-  samples: Record<string, Sample>,
+  named: Record<string, T>,
+  sampleOf: SampleOf<T>,
 ): Promise<Measurement> {
+  const samples: Record<string, Sample> = {};
+  for (const [name, of] of Object.entries(named)) samples[name] = sampleOf(of, await fresh(`${name} ${title}`), name);
   const outcomes: Record<string, Outcome> = {};
   const times = new Map<string, { ratios: number[]; ms: number[] }>();
   for (const [name, sample] of Object.entries(samples)) {

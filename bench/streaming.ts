@@ -6,8 +6,7 @@ import { pipeline } from 'node:stream/promises';
 
 import { contenders, OURS, READABLE_FROM } from './contenders.ts';
 import { type Measurements, type Mode, only, scaled } from './measurement.ts';
-import { paired, type Sample } from './paired.ts';
-import { fresh } from './work.ts';
+import { paired } from './paired.ts';
 
 const VALUES = 30_000;
 
@@ -28,6 +27,7 @@ function sink(onValue: (value: number) => void): Writable {
 
 export async function measure(_id: string, mode: Mode): Promise<Measurements> {
   const count = scaled(VALUES, mode);
+  const streams = only(contenders, [READABLE_FROM, OURS]);
   const measurements: Measurements = {};
   for (const [how, readStream] of Object.entries(READS)) {
     for (const [size, stages] of [
@@ -37,21 +37,14 @@ export async function measure(_id: string, mode: Mode): Promise<Measurements> {
       [16, 3],
     ] as const) {
       const id = `i-${how}-${size}-${stages}`;
-      const samples: Record<string, Sample> = {};
-      for (const [name, build] of Object.entries(only(contenders, [READABLE_FROM, OURS]))) {
-        const { plain } = await fresh(`${name} ${id}`);
-        const steps = plain.steps.slice(0, stages - 1);
-        const [factor, summand] = stages === 1 ? [1, 0] : [2, 3];
-        samples[name] = async () => {
-          let index = 0;
-          await readStream(build(plain.source(count), steps, size) as Readable, (value) => {
-            ok(value === index++ * factor + summand);
-          });
-          ok(index === count);
-        };
-      }
       const title = `Read by ${how}, size ${size}, ${stages} stage${stages > 1 ? 's' : ''}, ${count} values`;
-      measurements[id] = await paired(title, mode, READABLE_FROM, samples);
+      const [factor, summand] = stages === 1 ? [1, 0] : [2, 3];
+      measurements[id] = await paired(title, mode, READABLE_FROM, streams, (build, { plain }) => async () => {
+        let index = 0;
+        const stream = build(plain.source(count), plain.steps.slice(0, stages - 1), size) as Readable;
+        await readStream(stream, (value) => ok(value === index++ * factor + summand));
+        ok(index === count);
+      });
     }
   }
   return measurements;

@@ -21,7 +21,9 @@ export interface Work {
   steps: Step[];
 }
 
-export function fresh(owner: string): Promise<typeof import('./work.ts')> {
+export type Fresh = typeof import('./work.ts');
+
+export function fresh(owner: string): Promise<Fresh> {
   return import(new URL(`./work.js?${encodeURIComponent(owner)}`, import.meta.url).href) as never;
 }
 
