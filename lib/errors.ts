@@ -121,8 +121,16 @@ function hasCause(error: unknown): error is Error {
   return isNativeError(error) && 'cause' in error;
 }
 
+export function causeOf(error: unknown): unknown {
+  try {
+    return isNativeError(error) ? error.cause : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** So many causes are looked at: they may form a circle. */
-const MAX_CAUSES = 16;
+export const MAX_CAUSES = 16;
 
 /**
  * Something that was thrown: any value, `undefined` and `null` included, hence the object around it.

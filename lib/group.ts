@@ -2,6 +2,7 @@
 import { abortError, Failure } from './errors.ts';
 import { type Handle, type Member, Members } from './members.ts';
 import type { Place, Places, ReadingStage } from './place.ts';
+import { Origins } from './origins.ts';
 import { type Abortable, type Watch, watchOver } from './signal.ts';
 
 /** A stage, as its group knows it. */
@@ -22,6 +23,7 @@ export class Group implements Places, Abortable, Member {
   startedCount = 0;
   /** While all stages are destroyed: with what. One may close another that it was given as its source, before that one's turn. */
   fate: { readonly failure: Failure | undefined } | undefined;
+  #origins: Origins | undefined;
   readonly #members = new Members<Handle<GroupMember>>();
   readonly #watch: Watch | undefined;
   #openCount = 0;
@@ -34,6 +36,11 @@ export class Group implements Places, Abortable, Member {
   constructor(signal: AbortSignal | undefined) {
     if (signal?.aborted) this.abort(signal);
     else if (signal !== undefined) this.#watch = watchOver(signal);
+  }
+
+  /** Made where somebody observes stages. */
+  get origins(): Origins {
+    return (this.#origins ??= new Origins());
   }
 
   *[Symbol.iterator](): Iterator<Place<ReadingStage>> {

@@ -266,8 +266,10 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   }
 
   #closeEarly(error: Error | null, callback: (error?: Error | null) => void): void {
+    // With an AbortError, streams of Node's destroy what they read when they are left.
+    const isByHand = error !== null && this.#failure === undefined && !isAbortError(error);
     if (error !== null) this.#failure ??= new Failure(error);
-    this.#content.meter?.stops(this.#failure);
+    this.#content.meter?.stops(this.#failure, isByHand);
     const ending = (this.#ending ??= new Ending(this));
     if (this.failedRead !== undefined) ending.expects(this.failedRead.error);
     this.#content.clear();

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 
 import type { Failure } from './errors.ts';
 import { apart } from './place.ts';
+import type { Origins } from './origins.ts';
 import type { StageMessage, StageState, StageStatistics } from './types.ts';
 
 const PREFIX = 'buffered-pipeline:stage:';
@@ -36,11 +37,17 @@ export function isTraced(): boolean {
   return false;
 }
 
+/** The pipeline of a stage, as far as its meters need it. */
+interface Pipeline {
+  readonly origins: Origins;
+}
+
 /**
  * The clock is read when the state changes, and at no other time: a step that ends and is followed by the next at once
  * costs a few additions.
  */
 export class Meter {
+  readonly #pipeline: Pipeline;
   readonly #name: string;
   readonly #bufferSize: number;
   /** The stage, where there are subscribers to be told of it. Neither these nor statistics keep it alive. */
@@ -58,14 +65,18 @@ export class Meter {
   #held = 0;
   #maxHeld = 0;
   #hasYielded = false;
+  /** Whether it has thrown, or was destroyed with an error, be it that of another stage. */
   #hasFailed = false;
+  /** What it has failed with as the first stage. */
+  #ownFailure: Failure | undefined;
   /** Of `buffer.map`: how many calls may be under way, how many are, and the sum of their milliseconds. */
   readonly #concurrency: number | undefined;
   #calls = 0;
   #callTime = 0;
 
   /** @param label - The name of the stage, or its number where it has none. */
-  constructor(label: string | number, bufferSize: number, concurrency?: number) {
+  constructor(pipeline: Pipeline, label: string | number, bufferSize: number, concurrency?: number) {
+    this.#pipeline = pipeline;
     this.#concurrency = concurrency;
     this.#name = typeof label === 'number' ? `stage ${label}` : label;
     this.#bufferSize = bufferSize;
@@ -135,18 +146,30 @@ export class Meter {
     this.#publish('handover');
   }
 
-  /** The source has thrown. */
+  /** The source has thrown, or the stage is destroyed by hand. The error is its own, unless another stage has failed with it before. */
   fails(failure: Failure): void {
+    if (failure === this.#ownFailure) return;
+    if (!this.#pipeline.origins.isNew(failure.error)) return this.#passesOn(failure);
     this.#hasFailed = true;
+    this.#ownFailure = failure;
+    const wasFailed = this.#state === 'failed';
+    this.#change('failed');
     this.#publish('error', failure.error);
-    this.#enter('ended');
+    if (!wasFailed) this.#publish('state');
   }
 
   /** The stage is destroyed: what it holds is thrown away. */
-  stops(failure: Failure | undefined): void {
+  stops(failure: Failure | undefined, isByHand: boolean): void {
     this.#held = 0;
-    if (failure !== undefined && !this.#hasFailed) this.fails(failure);
-    this.#enter('ended');
+    if (failure === undefined || this.#hasFailed) return this.ends();
+    if (isByHand) this.fails(failure);
+    else this.#passesOn(failure);
+  }
+
+  #passesOn(failure: Failure): void {
+    this.#hasFailed = true;
+    this.#publish('error', failure.error);
+    this.ends();
   }
 
   /** The generator has cleaned up. */
@@ -156,7 +179,7 @@ export class Meter {
   }
 
   get isOver(): boolean {
-    return this.#state === 'ended';
+    return this.#state === 'ended' || this.#state === 'failed';
   }
 
   statistics(): StageStatistics {
@@ -172,6 +195,7 @@ export class Meter {
       working: this.#working,
       starved: this.#starved,
       blocked: this.#blocked,
+      ...(this.#state === 'failed' && { error: this.#ownFailure!.error }),
       ...this.#callStatistics(),
     };
   }
@@ -184,10 +208,14 @@ export class Meter {
   }
 
   #enter(state: StageState): void {
-    if (state === this.#state || this.#state === 'ended') return;
+    if (state === this.#state || this.isOver) return;
+    this.#change(state);
+    this.#publish('state');
+  }
+
+  #change(state: StageState): void {
     this.#settle();
     this.#state = state;
-    this.#publish('state');
   }
 
   /** Adds the time since the last look to the state it was spent in. */
@@ -218,10 +246,15 @@ const MOST_ENDED = 1000;
 export class Meters {
   #meters: Meter[] = [];
   #nextSweep = 2 * MOST_ENDED;
+  readonly #pipeline: Pipeline;
+
+  constructor(pipeline: Pipeline) {
+    this.#pipeline = pipeline;
+  }
 
   add(label: string | number, bufferSize: number, concurrency?: number): Meter {
     if (this.#meters.length >= this.#nextSweep) this.#sweep();
-    const meter = new Meter(label, bufferSize, concurrency);
+    const meter = new Meter(this.#pipeline, label, bufferSize, concurrency);
     this.#meters.push(meter);
     return meter;
   }

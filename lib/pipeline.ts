@@ -78,7 +78,7 @@ class Pipeline {
 
   constructor(signal: AbortSignal | undefined, hasStatistics: boolean) {
     this.group = new Group(signal);
-    if (hasStatistics) this.#meters = new Meters();
+    if (hasStatistics) this.#meters = new Meters(this.group);
   }
 
   stage<T>(source: Source<T>, options: StageOptions = {}): Stage<T> {

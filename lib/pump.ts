@@ -303,7 +303,8 @@ export class Pump<T> implements Content<T> {
     this.#feed = feed;
     const { place } = this.lifecycle;
     place.start();
-    if (isTraced()) this.meter ??= new Meter(this.#label, this.#bufferSize, this.#calls?.concurrency);
+    if (isTraced())
+      this.meter ??= new Meter(this.lifecycle.group, this.#label, this.#bufferSize, this.#calls?.concurrency);
     place.waits = this.meter;
     this.meter?.start(this.#stage);
     if (!this.lifecycle.isClosed) this.#callSource(feed);
@@ -472,9 +473,16 @@ export class Pump<T> implements Content<T> {
       return;
     }
     if (failure === undefined) this.meter?.yields();
-    else this.meter?.fails(failure);
+    else this.meter?.fails(this.#firstFailure ?? failure);
     if (this.isOver) this.#endReading();
     if (!this.lifecycle.isClosed) this.#advance();
+  }
+
+  /** That of the first failed call in line, which a consumer will get. */
+  get #firstFailure(): Failure | undefined {
+    let answer = this.#answers.first;
+    while (answer !== undefined && answer.failure === undefined) answer = answer.behind;
+    return answer?.failure;
   }
 
   #answerLate(result: Result<T>): void {

@@ -243,9 +243,13 @@ export interface CallStatistics {
 
 /**
  * What a stage does: it has not been read yet; its generator runs, or awaits something of its own; its generator waits for
- * a stage upstream; its buffer is full; its source has ended or thrown, or the stage was destroyed.
+ * a stage upstream; its buffer is full; it is over; it is over because of a failure that happened here.
+ *
+ * A failure has one stage that is `failed`: the first whose source or call threw the error, also while it cleaned up, or that
+ * was destroyed with it by `destroy(error)`, yours or that of what reads it, such as `pipeline`. Stages which pass the error on,
+ * throw another one with it as its `cause`, or are destroyed because of it, have `ended`. So has every stage that was left or aborted: none has failed.
  */
-export type StageState = 'unread' | 'working' | 'starved' | 'blocked' | 'ended';
+export type StageState = 'unread' | 'working' | 'starved' | 'blocked' | 'ended' | 'failed';
 
 /**
  * How a stage has done so far. Its times add up to its life, from the first read until its source is over. They tell
@@ -257,6 +261,11 @@ export interface StageStatistics {
   /** How many values it may hold. */
   readonly bufferSize: number;
   readonly state: StageState;
+  /**
+   * Only for a stage that is `failed`: what was thrown, or what it was destroyed with; of several failed calls of `buffer.map()`,
+   * that of the first in line. The statistics keep it, and what it refers to, as long as the pipeline tells of the stage.
+   */
+  readonly error?: unknown;
   /** How many values its source has yielded. */
   readonly produced: number;
   /** How many of them readers have taken. */
@@ -283,7 +292,10 @@ export interface StageMessage {
   readonly stage: Readable;
   /** At this moment. */
   readonly statistics: StageStatistics;
-  /** On the channel `error`: what was thrown, or what the stage was destroyed with. */
+  /**
+   * On the channel `error`: what was thrown, or what the stage was destroyed with. All stages that an error passes are told
+   * of; in the statistics of the one where it happened, the state is `failed`.
+   */
   readonly error?: unknown;
 }
 

@@ -1,9 +1,19 @@
 /** What `buffer.statistics()` tells, with a clock that only the tests move. */
+import { PassThrough, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { inspect } from 'node:util';
+
 import FakeTimers from '@sinonjs/fake-timers';
 import { expect } from 'chai';
 
-import { type BufferedPipeline, bufferedPipeline, type Stage, type StageStatistics } from '../lib/index.ts';
-import { collect, deferred, failingAfter, pass, range, rejection, settle } from './helpers.ts';
+import {
+  type BufferedPipeline,
+  bufferedPipeline,
+  type Source,
+  type Stage,
+  type StageStatistics,
+} from '../lib/index.ts';
+import { collect, deferred, failingAfter, outcomeOf, pass, range, rejection, settle } from './helpers.ts';
 
 type InstalledClock = ReturnType<typeof FakeTimers.install>;
 
@@ -219,24 +229,25 @@ describe('buffer.statistics()', function () {
       expect(counts(buffer)).to.deep.equal([3, 1, 2, 2]);
     });
 
-    it('has ended when the source has thrown, though values are held', async () => {
+    it('has failed when the source has thrown, though values are held', async () => {
       const stage = buffer(failingAfter(3, new Error('boom')), { bufferSize: 8 });
       await iteratorOf(stage).next();
       await settle();
-      expect(stateOf(buffer)).to.equal('ended');
+      expect(stateOf(buffer)).to.equal('failed');
       expect(counts(buffer)).to.deep.equal([3, 1, 2, 2]);
       await rejection(collect(stage));
       expect(counts(buffer)).to.deep.equal([3, 3, 0, 2]);
     });
 
-    const ends: Record<string, (stage: Stage<number>, controller: AbortController) => unknown> = {
-      'destroy()': (stage) => stage.destroy(),
-      'destroy(error)': (stage) => stage.on('error', () => {}).destroy(new Error('boom')),
-      'an abort': (_, controller) => controller.abort(),
-      'leaving its loop': (stage) => iteratorOf(stage).return?.(),
+    type End = (stage: Stage<number>, controller: AbortController) => unknown;
+    const ends: Record<string, [state: string, end: End]> = {
+      'destroy()': ['ended', (stage) => stage.destroy()],
+      'destroy(error)': ['failed', (stage) => stage.on('error', () => {}).destroy(new Error('boom'))],
+      'an abort': ['ended', (_, controller) => controller.abort()],
+      'leaving its loop': ['ended', (stage) => iteratorOf(stage).return?.()],
     };
-    for (const [way, end] of Object.entries(ends)) {
-      it(`has ended and holds nothing after ${way}`, async () => {
+    for (const [way, [state, end]] of Object.entries(ends)) {
+      it(`has ${state} and holds nothing after ${way}`, async () => {
         const controller = new AbortController();
         buffer = bufferedPipeline({ statistics: true, signal: controller.signal });
         const stage = buffer(range(9), { bufferSize: 3 });
@@ -244,7 +255,7 @@ describe('buffer.statistics()', function () {
         await wait(10);
         await end(stage, controller);
         await wait(20);
-        expect(stateOf(buffer)).to.equal('ended');
+        expect(stateOf(buffer)).to.equal(state);
         expect(counts(buffer)).to.deep.equal([4, 1, 0, 3]);
         expect(times(buffer)).to.deep.equal([0, 0, 10]);
       });
@@ -554,6 +565,201 @@ describe('buffer.statistics()', function () {
       expect(stateOf(buffer, 'reader')).to.equal('ended');
       expect(times(buffer, 'reader')).to.deep.equal([0, 5, 0]);
     });
+  });
+});
+
+describe('buffer.statistics() of a failure', function () {
+  this.timeout(2000);
+  let buffer: BufferedPipeline;
+  beforeEach(() => {
+    buffer = bufferedPipeline({ statistics: true });
+  });
+
+  /** The stages that have failed, and with what. */
+  function failures(): [name: string, error: unknown][] {
+    return buffer
+      .statistics()
+      .filter(({ state }) => state === 'failed')
+      .map(({ name, error }) => [name, error]);
+  }
+
+  /** A chain of three stages: the first yields numbers, the second does with them what it is told to, the third passes them on. */
+  function chain(second: (source: Stage<number>) => Source<number>, first: Source<number> = range(9)): Stage<number> {
+    const read = buffer(first, { name: 'first' });
+    return buffer(pass(buffer(second(read), { name: 'second' })), { name: 'third' });
+  }
+
+  const boom = new Error('boom');
+
+  async function* late(source: AsyncIterable<number>): AsyncGenerator<number> {
+    await settle();
+    yield* source;
+  }
+
+  async function* wrapping(source: AsyncIterable<number>): AsyncGenerator<number> {
+    try {
+      yield* source;
+    } catch (cause) {
+      throw new Error('The first stage is of no use', { cause });
+    }
+  }
+
+  const steps: Record<string, (source: Stage<number>) => Source<number>> = {
+    'a generator that passes it on': pass,
+    'a generator that awaits something else before it reads': late,
+    'a generator that throws another one with it as its cause': wrapping,
+    'an operator': (source) => source.map((value) => value),
+    compose: (source) => source.compose(pass) as AsyncIterable<number>,
+    'a stream behind pipe()': (source) => {
+      const behind = new PassThrough({ objectMode: true });
+      return source.on('error', (error) => behind.destroy(error)).pipe(behind);
+    },
+  };
+  for (const [name, step] of Object.entries(steps)) {
+    it(`names only the stage where it happened, behind ${name}`, async () => {
+      await outcomeOf(chain(step, failingAfter(3, boom)));
+      expect(failures()).to.deep.equal([['first', boom]]);
+    });
+  }
+
+  for (const thrown of [undefined, null, 'text', 0, { code: 1 }, Object.freeze(() => {})]) {
+    it(`names only the stage that threw ${inspect(thrown)}`, async () => {
+      await outcomeOf(chain(pass, failingAfter(3, thrown)));
+      expect(failures()).to.deep.equal([['first', thrown]]);
+      const fields = buffer.statistics().map((statistics) => 'error' in statistics);
+      expect(fields).to.deep.equal([true, false, false]);
+    });
+  }
+
+  it('names the stage in the middle, and neither those before nor those behind it', async () => {
+    async function* failing(source: AsyncIterable<number>): AsyncGenerator<number> {
+      for await (const value of source) {
+        if (value === 3) throw boom;
+        yield value;
+      }
+    }
+    await outcomeOf(chain(failing));
+    expect(failures()).to.deep.equal([['second', boom]]);
+    expect(buffer.statistics().map(({ state }) => state)).to.deep.equal(['ended', 'failed', 'ended']);
+  });
+
+  it('names the stage that was destroyed with it', async () => {
+    const source = buffer(range(9), { name: 'first' });
+    const reading = outcomeOf(buffer(pass(source)));
+    source.destroy(boom);
+    await reading;
+    expect(failures()).to.deep.equal([['first', boom]]);
+  });
+
+  it('names the last stage where the stream fails that a pipeline writes to', async () => {
+    const full = new Writable({ objectMode: true, write: (_value, _encoding, callback) => callback(boom) });
+    await rejection(pipeline(chain(pass), full));
+    expect(failures()).to.deep.equal([['third', boom]]);
+  });
+
+  it('names the stage that goes on without what failed, if that fails for a reason of its own', async () => {
+    const another = new Error('another');
+    await outcomeOf(
+      chain(
+        async function* (source) {
+          try {
+            yield* source;
+          } catch {
+            throw another;
+          }
+        },
+        failingAfter(1, boom),
+      ),
+    );
+    expect(failures()).to.deep.equal([
+      ['first', boom],
+      ['second', another],
+    ]);
+  });
+
+  it('names each stage that fails while another catches its errors', async () => {
+    const errors = range(3).map((number) => new Error(String(number)));
+    async function* trying(): AsyncGenerator<number> {
+      for (const [index, error] of errors.entries()) {
+        try {
+          yield* buffer(failingAfter(1, error), { name: `try ${index}` });
+        } catch {
+          // The next one.
+        }
+      }
+    }
+    await collect(buffer(trying, { name: 'trying' }));
+    expect(failures()).to.deep.equal(errors.map((error, index) => [`try ${index}`, error]));
+  });
+
+  it('names the stage of buffer.map() whose call failed', async () => {
+    const mapped = buffer.map(range(9), (value) => (value === 3 ? Promise.reject(boom) : value), { name: 'calls' });
+    await outcomeOf(buffer(pass(mapped)));
+    expect(failures()).to.deep.equal([['calls', boom]]);
+  });
+
+  it('tells of the first call in line, as the consumer is, though one behind it failed earlier', async () => {
+    const calls = range(3).map(() => deferred<number>());
+    const mapped = buffer.map([0, 1, 2], (index) => calls[index]!.promise, { concurrency: 3, name: 'calls' });
+    const outcome = outcomeOf(mapped);
+    await settle();
+    calls[2]!.reject(new Error('behind'));
+    await settle();
+    calls[1]!.reject(boom);
+    await settle();
+    expect(failures()).to.deep.equal([['calls', boom]]);
+    calls[0]!.resolve(0);
+    expect(await outcome).to.deep.equal({ values: [0], failed: true, error: boom });
+    expect(failures()).to.deep.equal([['calls', boom]]);
+  });
+
+  it('names the stage whose clean-up threw', async () => {
+    async function* failingToClose(): AsyncGenerator<number> {
+      try {
+        yield* range(9);
+      } finally {
+        // oxlint-disable-next-line no-unsafe-finally -- what the test is about
+        throw boom;
+      }
+    }
+    const leave = async (stage: Stage<number>): Promise<void> => {
+      for await (const _ of stage) break;
+    };
+    expect(await rejection(leave(chain(pass, failingToClose())))).to.equal(boom);
+    await settle();
+    expect(failures()).to.deep.equal([['first', boom]]);
+  });
+
+  const ends: Record<string, (stage: Stage<number>, controller: AbortController) => unknown> = {
+    'an abort': (stage, controller) => {
+      controller.abort();
+      return outcomeOf(stage);
+    },
+    'leaving a loop': (stage) => iteratorOf(stage).return?.(),
+    'leaving a loop behind compose()': async (stage) => {
+      for await (const _ of stage.compose(pass)) break;
+    },
+    'take()': (stage) => collect(stage.take(1)),
+    'destroy()': (stage) => stage.destroy(),
+    disposal: () => buffer[Symbol.asyncDispose](),
+  };
+  for (const [way, end] of Object.entries(ends)) {
+    it(`names no stage after ${way}`, async () => {
+      const controller = new AbortController();
+      buffer = bufferedPipeline({ statistics: true, signal: controller.signal });
+      const stage = chain(pass);
+      await iteratorOf(stage).next();
+      await end(stage, controller);
+      await settle();
+      expect(buffer.statistics().map(({ state }) => state)).to.deep.equal(['ended', 'ended', 'ended']);
+    });
+  }
+
+  it('names, for each of two pipelines, the stage where its part of it happened', async () => {
+    const inner = bufferedPipeline({ statistics: true });
+    await outcomeOf(chain(() => inner(failingAfter(1, boom))));
+    expect(inner.statistics().map(({ state }) => state)).to.deep.equal(['failed']);
+    expect(failures()).to.deep.equal([['second', boom]]);
   });
 });
 

@@ -167,6 +167,24 @@ describe('The channels of stages', function () {
     });
   }
 
+  it('say at each error, and in the state that follows, whether it happened in the stage', async () => {
+    const subscriber = listen(['error', 'state']);
+    const buffer = bufferedPipeline();
+    const boom = new Error('boom');
+    const first = buffer(failingAfter(0, boom), { name: 'first' });
+    await outcomeOf(buffer(pass(first), { name: 'second' }));
+    const told = subscriber.told
+      .filter(({ event, statistics }) => event === 'error' || ['failed', 'ended'].includes(statistics.state))
+      .map(({ event, statistics: { name, state, error } }) => [name, event, state, error]);
+    expect(told.filter(([name]) => name === 'first')).to.deep.equal([
+      ['first', 'error', 'failed', boom],
+      ['first', 'state', 'failed', boom],
+    ]);
+    expect(told.filter(([name, event]) => name === 'second' && event === 'state')).to.deep.equal([
+      ['second', 'state', 'ended', undefined],
+    ]);
+  });
+
   it('tell of the error that a stage is destroyed with', async () => {
     const subscriber = listen(['error', 'close']);
     const stage = bufferedPipeline()(range(9), { name: 'numbers' });
