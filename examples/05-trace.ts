@@ -1,6 +1,6 @@
 /**
  * Writes what a pipeline does into a file that https://ui.perfetto.dev and chrome://tracing open: a lane for each stage that
- * shows when it works, starves or is blocked, a graph of what it holds, and a mark where it fails.
+ * shows when it works, starves or is blocked, a graph of what it holds, and a mark where an error happens or ends it.
  *
  * Run after npm run build: node --import tsx examples/05-trace.ts [file], which is trace.json by default
  */
@@ -48,9 +48,10 @@ function trace(): () => TraceEvent[] {
     },
     yield: count,
     handover: count,
-    error({ stage, error }) {
+    error({ stage, statistics, error }) {
       const tid = lanes.get(stage)?.tid;
-      if (tid !== undefined) add('i', tid, 'error', { s: 't', args: { error: String(error) } });
+      const name = statistics.state === 'failed' ? 'failed' : 'ended by the error of another stage';
+      if (tid !== undefined) add('i', tid, name, { s: 't', args: { error: String(error) } });
     },
   };
   function count({ stage, statistics: { name, held } }: StageMessage) {

@@ -96,9 +96,13 @@ describe('05-trace', function () {
     expect(Math.max(...held('lookups'))).to.be.at.most(1);
   });
 
-  it('marks the stages that fail, and with what', () => {
-    const marks = named('error');
-    expect(marks).to.have.lengthOf(2);
+  it('marks the stage that fails, and the one that ends with it, with the error', () => {
+    const marks = events.filter(({ ph }) => ph === 'i');
+    const laneOf = ({ tid }: TraceEvent) => named('thread_name').find((lane) => lane.tid === tid)!.args!['name'];
+    expect(marks.map((mark) => [laneOf(mark), mark.name])).to.deep.equal([
+      ['lookups', 'failed'],
+      ['saved', 'ended by the error of another stage'],
+    ]);
     for (const { args } of marks) expect(args!['error']).to.equal('Error: there is no page 20');
   });
 });
