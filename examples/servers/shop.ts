@@ -5,22 +5,33 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const LATENCY = 30;
-const SLOW = 5_000;
+const SLOW = 2_000;
+
+export const IDS: number[] = Array.from({ length: 24 }, (_, index) => index + 1);
+
+export interface Item {
+  id: number;
+  price?: unknown;
+}
 
 export interface Shop extends AsyncDisposable {
   readonly origin: string;
   /** `asked /items/5`, `503 /items/5`, `asked /items/5`, `200 /items/5`, `aborted /prices/5`, in the order of the events. */
   readonly log: string[];
-  /** The paths whose answers take 5 s. */
-  readonly slowPaths: Set<string>;
+  /** Has answers about later items take 2 s. */
+  getsSlow(): void;
+  /** Settles when no request is under way, with the time at which the last has ended. */
+  idle(): Promise<number>;
 }
 
 export async function openShop(): Promise<Shop> {
   const log: string[] = [];
-  const slowPaths = new Set<string>();
   const ends: Promise<unknown>[] = [];
+  let lastEnd = 0;
+  let isSlow = (_path: string) => false;
 
   function answer(path: string, response: ServerResponse) {
     const [, kind, id] = path.split('/');
@@ -33,9 +44,10 @@ export async function openShop(): Promise<Shop> {
   const server = createServer((request, response) => {
     const path = request.url!;
     log.push(`asked ${path}`);
-    const timer = setTimeout(() => answer(path, response), slowPaths.has(path) ? SLOW : LATENCY);
+    const timer = setTimeout(() => answer(path, response), isSlow(path) ? SLOW : LATENCY);
     response.once('close', () => {
       clearTimeout(timer);
+      lastEnd = performance.now();
       if (!response.writableEnded) log.push(`aborted ${path}`);
     });
     ends.push(once(response, 'close'));
@@ -45,11 +57,21 @@ export async function openShop(): Promise<Shop> {
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     log,
-    slowPaths,
-    /** Takes no more requests, and waits for the end of those under way. */
+    /** An item is found before its price is asked for, so that those of later items are asked for earlier. */
+    getsSlow() {
+      isSlow = (path) => Number(path.split('/')[2]) > (path.startsWith('/prices/') ? 3 : 7);
+    },
+    async idle() {
+      for (let seen = -1; seen < ends.length;) {
+        seen = ends.length;
+        await Promise.all(ends);
+        await sleep(100); // Time for who was answered to ask again.
+      }
+      return lastEnd;
+    },
     async [Symbol.asyncDispose]() {
-      await once(server.close(), 'close');
-      await Promise.all(ends);
+      server.close();
+      server.closeAllConnections();
     },
   };
 }
