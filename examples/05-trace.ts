@@ -11,6 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { bufferedPipeline, type StageMessage } from 'buffered-pipeline';
 
+import { interruption } from './ending.ts';
+
 /** The fields of the Trace Event Format; times are whole microseconds. */
 interface TraceEvent {
   name: string;
@@ -95,11 +97,12 @@ async function* saved(source: AsyncIterable<number>) {
 
 const [file = 'trace.json'] = process.argv.slice(2);
 const end = trace();
-const buffer = bufferedPipeline();
+const buffer = bufferedPipeline({ signal: interruption });
 try {
   const looked = buffer(lookups(buffer(pages(), { name: 'pages', bufferSize: 2 })), { name: 'lookups' });
   for await (const _ of buffer(saved(looked), { name: 'saved' }));
 } catch (error) {
+  if (interruption.aborted) throw error; // No file has been written.
   console.log(`It fails on purpose, so that there is something to see: ${(error as Error).message}`);
 }
 const traceEvents = end();

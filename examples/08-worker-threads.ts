@@ -47,6 +47,6 @@ const ways: Record<string, () => AsyncIterable<string>> = {
 await compare(ways, async (lines, name) => {
   pool.histogram.resetRunTime();
   const { time, said } = await write(lines, join(folder.path, name));
-  const atWork = (pool.histogram.runTime.mean * ACCOUNTS) / time;
+  const atWork = ((pool.histogram.runTime.mean || 0) * ACCOUNTS) / time;
   return `${said}, ${atWork.toFixed(2)} of ${threads} threads at work`;
 });

@@ -11,9 +11,10 @@
  * Run after npm run build: npm run example 10, or, with a server of your own, NATS_URL=nats://127.0.0.1:4222 and
  *   node --import tsx examples/10-more-machines.ts [measure 2000]       measures 1, 2 and 3 workers
  *   node --import tsx examples/10-more-machines.ts fill 10000           makes the queue anew, with so many messages
- *   node --import tsx examples/10-more-machines.ts worker [unbuffered]  works until it gets SIGTERM
+ *   node --import tsx examples/10-more-machines.ts worker [unbuffered]  works until it gets SIGTERM; readable: with Readable.from()
  * LATENCY=20 makes each look-up take 20 ms instead of 2.
  */
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { type Consumer, jetstream, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
@@ -21,6 +22,7 @@ import { bufferedPipeline } from 'buffered-pipeline';
 
 import { interruption } from './ending.ts';
 import { measure } from './more-machines/measure.ts';
+import { isMode, type Mode, MODES } from './more-machines/worker-process.ts';
 import { connectToServer, createQueue, fill, type Job, JOBS, RESULTS, WORKERS } from './more-machines/queue.ts';
 
 /** In milliseconds. The shorter it is, the more the processors are what limits many workers on one machine. */
@@ -57,13 +59,16 @@ async function* withPrice<T extends { order: number }>(orders: AsyncIterable<T>,
 }
 
 /** Works until the signal aborts or a step fails. Returns how many messages are done, and those that were given back. */
-async function work(client: JetStreamClient, signal: AbortSignal, isBuffered: boolean) {
+async function work(client: JetStreamClient, signal: AbortSignal, mode: Mode) {
   const consumer = await client.consumers.get(JOBS, WORKERS);
   const unsettled = new Set<JsMsg>();
   let done = 0;
   try {
     await using buffer = bufferedPipeline({ signal });
-    const step = <T>(source: AsyncGenerator<T>) => (isBuffered ? buffer(source, { bufferSize: BUFFER_SIZE }) : source);
+    const step = <T>(source: AsyncGenerator<T>): AsyncIterable<T> => {
+      if (mode === 'buffered') return buffer(source, { bufferSize: BUFFER_SIZE });
+      return mode === 'unbuffered' ? source : Readable.from(source, { highWaterMark: BUFFER_SIZE });
+    };
     const messages = step(received(consumer, unsettled, signal));
     for await (const { message, ...result } of step(withPrice(step(withCustomer(messages, signal)), signal))) {
       const deliveries = message.info.deliveryCount;
@@ -85,11 +90,10 @@ async function work(client: JetStreamClient, signal: AbortSignal, isBuffered: bo
 }
 
 async function worker(mode = 'buffered') {
-  if (mode !== 'buffered' && mode !== 'unbuffered')
-    throw new Error(`"mode" must be buffered or unbuffered, got ${mode}`);
+  if (!isMode(mode)) throw new Error(`"mode" must be one of ${MODES.join(', ')}, got ${mode}`);
   const connection = await connectToServer();
   try {
-    const { done, givenBack } = await work(jetstream(connection), interruption, mode === 'buffered');
+    const { done, givenBack } = await work(jetstream(connection), interruption, mode);
     console.log(`worker ${process.pid}: ${done} done, ${givenBack.length} given back: ${givenBack.join(' ')}`);
   } finally {
     await connection.drain(); // What is given back has not been sent before this.

@@ -1,4 +1,4 @@
-/** Measures how many messages per second workers get done: one without buffers, then one, two and three with them. */
+/** Measures how many messages per second workers get done: one without buffers, one with `Readable.from()`, then one, two and three with buffers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
@@ -14,15 +14,19 @@ export async function measure(messages: number): Promise<void> {
   const connection = await connectToServer();
   const buffered: number[] = [];
   let unbuffered: number;
+  let readable: number;
   try {
     unbuffered = await throughput(connection, messages, 1, 'unbuffered');
+    readable = await throughput(connection, messages, 1, 'readable');
     for (const workers of [1, 2, 3]) buffered.push(await throughput(connection, messages, workers, 'buffered'));
   } finally {
     await connection.drain();
   }
   const one = buffered[0]!;
+  const times = (rate: number) => `${rate.toFixed()} messages/s, ${(rate / unbuffered).toFixed(2)} times unbuffered`;
   console.log(`1 worker, unbuffered: ${unbuffered.toFixed()} messages/s`);
-  console.log(`1 worker, buffered: ${one.toFixed()} messages/s, ${(one / unbuffered).toFixed(2)} times unbuffered`);
+  console.log(`1 worker, Readable.from(): ${times(readable)}`);
+  console.log(`1 worker, buffered: ${times(one)}`);
   for (const [index, rate] of buffered.slice(1).entries()) {
     console.log(
       `${index + 2} workers, buffered: ${rate.toFixed()} messages/s, ${(rate / one).toFixed(2)} times 1 worker`,

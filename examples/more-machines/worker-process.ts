@@ -6,7 +6,13 @@ import { text } from 'node:stream/consumers';
 
 const program = fileURLToPath(new URL('../10-more-machines.ts', import.meta.url));
 
-export type Mode = 'buffered' | 'unbuffered';
+/** What the steps of a worker's chain are wrapped in: `readable` is `Readable.from()`. */
+export const MODES = ['buffered', 'unbuffered', 'readable'] as const;
+export type Mode = (typeof MODES)[number];
+
+export function isMode(mode: string): mode is Mode {
+  return (MODES as readonly string[]).includes(mode);
+}
 
 export interface WorkerProcess {
   readonly pid: number;

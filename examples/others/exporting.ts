@@ -62,7 +62,7 @@ export async function runExports(chains: (servers: Servers) => Record<string, Ex
       console.log(`${name}: ${count} rows, ${(failure as Error).message}, ${await leftovers(database)}`);
     }
   } finally {
-    if (interruption.aborted) console.log(`The files written so far are left in ${folder}`);
+    console.log(`The files${interruption.aborted ? ' written so far' : ''} are in ${folder}`);
     await database.query('drop table if exists buffered_pipeline_orders');
     await database.end();
     await prices.close();

@@ -97,11 +97,33 @@ describe('06-database-export', function () {
 
   it('says which row failed, and leaves no query at work on the server and no connection out of the pool', () => {
     expect(busyMeanwhile).to.have.lengthOf(1);
-    expect(result.lines.at(-1)).to.equal(
+    expect(result.lines.at(-2)).to.equal(
       'buffer.map(): 9999 rows, Row 10000 got no price: other side closed, ' +
         '0 queries at work, 1 of 1 connections given back',
     );
   });
+});
+
+it('06-database-export ends by a Ctrl-C, drops its table and says which files are left', async function () {
+  this.timeout(HANGS_AFTER);
+  const { url, stop } = await startPostgres();
+  const folder = await mkdtemp(join(tmpdir(), 'database-export-test-'));
+  try {
+    const example = start('06-database-export.ts', [folder], { DATABASE_URL: url });
+    await example.line(/^ {2}10000 rows/);
+    example.process.kill('SIGINT');
+    const { code, lines, errors } = await example.ended;
+    expect({ code, errors }).to.deep.equal({ code: 130, errors: 'Stopped: interrupted by SIGINT\n' });
+    expect(lines.at(-1)).to.equal(`The files written so far are in ${folder}`);
+    const client = new Client(url);
+    await client.connect();
+    const { rows } = await client.query(`select from pg_class where relname = 'buffered_pipeline_orders'`);
+    await client.end();
+    expect(rows).to.deep.equal([]);
+  } finally {
+    await stop();
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('06-database-export says which variable names the server', async () => {

@@ -93,17 +93,19 @@ describe('10-more-machines', () => {
 
   it('prints how the throughput grows by buffers, and by workers', async () => {
     // Long waits: on a busy machine, the time of workers that hardly wait is the time they get from the processors.
-    const lines = (await outputOf(['measure', '120'], { LATENCY: '20' })).trimEnd().split('\n').slice(-4) as [
+    const lines = (await outputOf(['measure', '120'], { LATENCY: '20' })).trimEnd().split('\n').slice(-5) as [
+      string,
       string,
       string,
       string,
       string,
     ];
     assert.match(lines[0], /^1 worker, unbuffered: \d+ messages\/s$/);
-    assert.match(lines[1], /^1 worker, buffered: \d+ messages\/s, \d\.\d\d times unbuffered$/);
-    assert.match(lines[2], /^2 workers, buffered: \d+ messages\/s, \d\.\d\d times 1 worker$/);
-    assert.match(lines[3], /^3 workers, buffered: \d+ messages\/s, \d\.\d\d times 1 worker$/);
-    const [byBuffers, byThird] = [lines[1], lines[3]].map((line) => Number(/([\d.]+) times/.exec(line)![1]));
+    assert.match(lines[1], /^1 worker, Readable\.from\(\): \d+ messages\/s, \d\.\d\d times unbuffered$/);
+    assert.match(lines[2], /^1 worker, buffered: \d+ messages\/s, \d\.\d\d times unbuffered$/);
+    assert.match(lines[3], /^2 workers, buffered: \d+ messages\/s, \d\.\d\d times 1 worker$/);
+    assert.match(lines[4], /^3 workers, buffered: \d+ messages\/s, \d\.\d\d times 1 worker$/);
+    const [byBuffers, byThird] = [lines[2], lines[4]].map((line) => Number(/([\d.]+) times/.exec(line)![1]));
     assert.isAbove(byBuffers!, 1.3);
     assert.isAbove(byThird!, 1.5);
   });
@@ -112,7 +114,10 @@ describe('10-more-machines', () => {
     assert.include(await failureOf(['worker'], { NATS_URL: '' }), '"NATS_URL" must be the address of a server');
     assert.include(await failureOf(['fill', 'many']), '"count" must be an integer >= 1, got many');
     assert.include(await failureOf(['fill', '1'], { LATENCY: '0' }), '"LATENCY" must be an integer >= 1, got 0');
-    assert.include(await failureOf(['worker', 'fast']), '"mode" must be buffered or unbuffered, got fast');
+    assert.include(
+      await failureOf(['worker', 'fast']),
+      '"mode" must be one of buffered, unbuffered, readable, got fast',
+    );
     assert.include(await failureOf(['work']), '"command" must be one of measure, fill, worker, got work');
   });
 });

@@ -47,6 +47,36 @@ describe('Ctrl-C', function () {
         expect(lines.at(-1)).to.match(/^Deleted .*, files in it: \d+$/);
       });
 
+  it('ends 09-fetching.ts, in which requests are under way', async () => {
+    const example = start('09-fetching.ts', [], {});
+    await example.line(/^A later step fails:/);
+    example.process.kill('SIGINT');
+    const { code, errors } = await example.ended;
+    expect({ code, errors }).to.deep.equal({ code: 130, errors: 'Stopped: interrupted by SIGINT\n' });
+  });
+
+  for (const [program, variable, url, complaint] of [
+    ['06-database-export.ts', 'DATABASE_URL', 'postgres://127.0.0.1:1/none', /^connect ECONNREFUSED 127\.0\.0\.1:1\n$/],
+    [
+      '07-database-import.ts',
+      'DATABASE_URL',
+      'postgres://127.0.0.1:1/none',
+      /^Nothing was imported: connect ECONN.*\n$/,
+    ],
+    ['10-more-machines.ts', 'NATS_URL', 'nats://127.0.0.1:1', /^connection refused\n$/],
+  ] as const)
+    it(`is not needed where a server refuses ${program}: the error is one line`, async () => {
+      const { code, errors } = await start(program, [], { [variable]: url }).ended;
+      expect(errors).to.match(complaint);
+      expect(code).to.equal(1);
+    });
+
+  it('is not needed where the folder of 05-trace.ts is missing: the error is one line', async () => {
+    const { code, errors } = await start('05-trace.ts', ['/no/folder/trace.json'], {}).ended;
+    expect(errors).to.match(/^ENOENT: .*'\/no\/folder\/trace.json'\n$/);
+    expect(code).to.equal(1);
+  });
+
   it('is not needed where a folder is missing: the error is one line', async () => {
     const { code, errors } = await start('04-progress.ts', ['/no/folder'], {}).ended;
     expect({ code, errors }).to.deep.equal({

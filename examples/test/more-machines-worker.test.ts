@@ -46,7 +46,7 @@ describe('10-more-machines, a worker', () => {
     await fill(queue.connection, 20);
     await jetstream(queue.connection).publish(JOBS, 'no JSON');
     await fill(queue.connection, 100);
-    assert.include(await failureOf(['worker']), 'SyntaxError');
+    assert.include(await failureOf(['worker']), 'is not valid JSON');
     const stored = (await queue.storedResults()).map(({ message }) => message);
     assert.deepEqual(stored, numbers(1, 20));
     const held = await queue.heldCount();
