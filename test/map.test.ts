@@ -508,7 +508,7 @@ describe('The statistics of buffer.map', function () {
     await held.end(1);
     await held.fail(2);
     expect((await outcome).error).to.equal(BOOM);
-    expect(last()).to.include({ state: 'ended', produced: 1, taken: 1, held: 0 });
+    expect(last()).to.include({ state: 'failed', produced: 1, taken: 1, held: 0 });
     await held.end(3);
     expect(last().calls!.underWay).to.equal(0);
   });
