@@ -4,6 +4,15 @@ import { setMaxListeners } from 'node:events';
 import { contextIterated } from './errors.ts';
 import type { SourceContext } from './types.ts';
 
+/** Each call may listen, and thousands may be under way: no leak to be warned of. Signals of other makes know no such warning. */
+function listenWithoutLimit(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch {
+    // jsdom's, for instance, are no event targets of Node.
+  }
+}
+
 /** A generator function that expects its input was given in place of what it returns. */
 function refuseToBeIterated(): never {
   throw contextIterated();
@@ -33,8 +42,7 @@ export class StageSignal {
 
   #make(): AbortController {
     const controller = new AbortController();
-    // Each call may listen, and thousands may be under way.
-    setMaxListeners(0, controller.signal);
+    listenWithoutLimit(controller.signal);
     if (this.#reason !== undefined) controller.abort(this.#reason());
     return controller;
   }
