@@ -11,7 +11,7 @@ export interface Mode {
 }
 
 export const MODES: Record<Mode['name'], Mode> = {
-  full: { name: 'full', scale: 1, rounds: 7, warmUp: 500 },
+  full: { name: 'full', scale: 1, rounds: 5, warmUp: 300 },
   quick: { name: 'quick', scale: 0.3, rounds: 3, warmUp: 300 },
   check: { name: 'check', scale: 0.01, rounds: 0, warmUp: 0 },
 };
