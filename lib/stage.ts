@@ -133,8 +133,10 @@ export class BufferedStage<T> extends Readable {
     define('destroyed', function () {
       return this.#node.isBehind || streamIsDestroyed(this);
     });
+    // finished() asks for this first, and goes by what Node knows from then on.
     define('closed', function () {
-      return this.#node.isBehind ? this.#pump.lifecycle.isCleaned : streamIsClosed(this);
+      this.#node.catchUp();
+      return streamIsClosed(this);
     });
     define('errored', function () {
       return this.#node.isBehind ? this.#node.error : streamError(this);
