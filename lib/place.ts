@@ -154,6 +154,10 @@ export class Place<S extends ReadingStage> implements Member {
   end(): void {
     if (this.#isStarted) this.#places.startedCount--;
     this.#isStarted = false;
+    this.#readsNoMore();
+  }
+
+  #readsNoMore(): void {
     if (this.#reads !== undefined) for (const read of this.#reads) read.#forget(this);
     this.#reads = undefined;
     this.#nested = NONE;
@@ -208,7 +212,8 @@ export class Place<S extends ReadingStage> implements Member {
   letGo(visit: Visit<S>): void {
     const reads: Place<S>[] = this.#reads === undefined ? this.#nested : [...this.#reads, ...this.#nested];
     const possible = this.#possible;
-    this.end();
+    // It counts as started until its step is over: it may still read on.
+    this.#readsNoMore();
     this.#isAttributed = reads.length > 0;
     for (const read of reads) {
       read.#forget(this);
@@ -286,11 +291,11 @@ export class Place<S extends ReadingStage> implements Member {
   }
 
   /**
-   * Whether its generator, which is not over, can have come to know the stage `read`: that was given to it, or made later,
-   * not in the job in which this one started.
+   * Whether its generator can have come to know the stage `read`: that was given to it, or made later, not in the job in
+   * which this one started.
    */
   #canKnow(read: Place<ReadingStage>): boolean {
-    if (this === read || this.stage?.isOver !== false) return false;
+    if (this === read) return false;
     return (
       this.wasGiven(read) || (this.#isStarted && read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn)
     );

@@ -377,6 +377,36 @@ describe('A break while late generators wait for their input', function () {
   }
 });
 
+describe('A generator that is left before its first read', function () {
+  this.timeout(2000);
+
+  for (const [pauseName, pause] of Object.entries(pauses)) {
+    for (const bufferSize of SIZES) {
+      for (const [of, length] of Object.entries({ 'a chain': 3, 'one stage': 1 })) {
+        it(`reads on after ${pauseName}, and catches what a stage throws, beside ${of}, size ${bufferSize}`, async () => {
+          const buffer = bufferedPipeline();
+          const { wrap } = buffered(bufferSize, pass, buffer);
+          let failing: AsyncIterable<number> = failingAfter(1, BOOM);
+          for (let made = 0; made < length; made++) failing = wrap(pass(failing));
+          const sibling = wrap(paced(3));
+          const both = buffer(
+            (async function* () {
+              await pause();
+              const answers = await Promise.allSettled([collect(failing), collect(sibling)]);
+              yield answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : answer.reason));
+            })(),
+            { bufferSize },
+          );
+          const iterator = both[Symbol.asyncIterator]();
+          const read = iterator.next();
+          await iterator.return!();
+          expect(await read).to.deep.equal({ done: false, value: [BOOM, range(3)] });
+        });
+      }
+    }
+  }
+});
+
 describe('A loop that shares a stage with a generator', function () {
   this.timeout(2000);
 
