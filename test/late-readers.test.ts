@@ -386,13 +386,13 @@ describe('A generator that is left before its first read', function () {
         it(`reads on after ${pauseName}, and catches what a stage throws, beside ${of}, size ${bufferSize}`, async () => {
           const buffer = bufferedPipeline();
           const { wrap } = buffered(bufferSize, pass, buffer);
-          let failing: AsyncIterable<number> = failingAfter(1, BOOM);
-          for (let made = 0; made < length; made++) failing = wrap(pass(failing));
+          let input: AsyncIterable<number> = failingAfter(1, BOOM);
+          for (let made = 0; made < length; made++) input = wrap(pass(input));
           const sibling = wrap(paced(3));
           const both = buffer(
             (async function* () {
               await pause();
-              const answers = await Promise.allSettled([collect(failing), collect(sibling)]);
+              const answers = await Promise.allSettled([collect(input), collect(sibling)]);
               yield answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : answer.reason));
             })(),
             { bufferSize },
