@@ -1,7 +1,7 @@
 /** Checks arguments: what is wrong is refused at once, by name, with the rule and the kind of thing that came. */
 import { outOfRange, unknownOption, wrongType } from './errors.ts';
 import { isSignal } from './signal.ts';
-import { hasMethod } from './source.ts';
+import { isIterable } from './source.ts';
 
 /** What other packages, and Node, call our options. */
 const SYNONYMS: Readonly<Record<string, string>> = {
@@ -16,12 +16,12 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 /** An object whose properties are all options of `of`. What is undefined was not given. */
 export function checkOptions(options: unknown, of: string, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
-  if (isSignal(options)) throw wrongType('options', 'an object', options, 'pass { signal }');
-  if (hasMethod(options, Symbol.asyncIterator) || hasMethod(options, Symbol.iterator)) {
-    throw wrongType('options', 'an object', options);
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined && !known.includes(name)) throw unknownOption(name, of, known, hintFor(name, of, known));
+  if (isIterable(options)) throw wrongType('options', 'an object', options);
+  for (const name in options) {
+    if (known.includes(name) || (options as Record<string, unknown>)[name] === undefined) continue;
+    if (isSignal(options)) throw wrongType('options', 'an object', options, 'pass { signal }');
+    // An AbortController is an object with a signal, and inherits other things.
+    if (Object.hasOwn(options, name)) throw unknownOption(name, of, known, hintFor(name, of, known));
   }
 }
 
@@ -79,8 +79,7 @@ export function checkFunction(name: string, value: unknown): void {
 
 /** @param least - The least that it may be, and what that is called, if it has a name. */
 export function checkInteger(name: string, value: unknown, least = 1, called?: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
   const rule = `an integer >= ${called === undefined ? least : `${called} (${least})`}`;
-  if (typeof value !== 'number') throw wrongType(name, rule, value);
-  if (!Number.isSafeInteger(value) || value < least) throw outOfRange(name, rule, value);
-  return value;
+  throw typeof value === 'number' ? outOfRange(name, rule, value) : wrongType(name, rule, value);
 }

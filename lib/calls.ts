@@ -12,6 +12,12 @@ export class Calls<T, U> {
   count = 0;
   /** Whether one has failed: what comes behind it is of no use. */
   hasFailed = false;
+  /** What the source has thrown, while there are calls for values before it. */
+  sourceFailure: Failure | undefined;
+  /** The clean-up of the source, if it is closed because a call has failed. */
+  closing: Promise<unknown> | undefined;
+  /** The call for which those wait who waited when the stage was left. */
+  lateAnswer: Answer<U> | undefined;
   readonly #fn: Call<T, U>;
   readonly #context: SourceContext;
   readonly #onSettled: (answer: Answer<U>) => void;

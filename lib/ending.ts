@@ -2,9 +2,7 @@
 import { setImmediate } from 'node:timers';
 
 import { Failure, isCausedBy, isInterruption } from './errors.ts';
-
-/** Shared by all that nobody waits for. */
-const NONE: never[] = [];
+import { added, NONE } from './list.ts';
 
 /** A stage that was destroyed. */
 export interface EndingStage {
@@ -136,13 +134,6 @@ export class Ending {
     this.#onReleased = NONE;
     for (const callback of callbacks) callback();
   }
-}
-
-/** A list that mostly holds one is made as long as it is. */
-function added<T>(list: T[], item: T): T[] {
-  if (list.length === 0) return [item];
-  list.push(item);
-  return list;
 }
 
 /** Those to be looked at in the next turn of the event loop. */

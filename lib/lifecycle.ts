@@ -39,8 +39,6 @@ export interface Content<T> {
 }
 
 export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
-  /** By which the pipeline knows the stage. Strong while a consumer waits, weak otherwise. */
-  readonly handle: Handle<Lifecycle<any>>;
   readonly place: Place<Lifecycle<any>>;
   readonly group: Group;
   readonly node: NodePart;
@@ -52,9 +50,6 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   isCleaned = false;
   /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
   isLeft = false;
-  /** What a read of its generator has failed with within the step under way. If it is destroyed in that, the error is not its own. */
-  failedRead: Failure | undefined;
-
   /** Has Node emit 'close', if it learnt of the end when the stage was closed already. */
   #lateCallback: ((error?: Error | null) => void) | undefined;
   readonly #stage: Readable;
@@ -77,9 +72,13 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     this.#stage = stage;
     this.#content = content;
     this.group = group;
-    this.node = new NodePart(stage, (error, callback) => this.close(error, callback));
-    this.handle = new Handle<Lifecycle<any>>(this);
-    this.place = new Place(this.handle, group);
+    this.node = new NodePart(stage, this);
+    this.place = new Place(new Handle<Lifecycle<any>>(this), group);
+  }
+
+  /** By which the pipeline knows the stage. Strong while a consumer waits, weak otherwise. */
+  get handle(): Handle<Lifecycle<any>> {
+    return this.place.handle;
   }
 
   get isStepping(): boolean {
@@ -105,8 +104,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
 
   /** A loop has been handed the error. */
   fail(failure: Failure, reader: Reader): void {
-    const owner = reader.owner?.stage as Lifecycle<any> | undefined;
-    if (owner !== undefined) owner.failedRead = failure;
+    if (reader.owner !== undefined) reader.owner.failedRead = failure;
     this.#isTold = true;
     this.#isSilent = true;
     this.failStream(failure, reader);
@@ -271,7 +269,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#content.meter?.stops(this.#failure, isByHand);
     const ending = (this.#ending ??= new Ending(this));
-    if (this.failedRead !== undefined) ending.expects(this.failedRead.error);
+    // If it comes out of the step under way again, it is not the generator's own.
+    if (this.isStepping && this.place.failedRead !== undefined) ending.expects(this.place.failedRead.error);
     this.#content.clear();
     this.#letReadersGo();
     if (this.isStepping) this.#letUpstreamGo(ending);

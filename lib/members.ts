@@ -5,6 +5,8 @@
 
 import { setImmediate } from 'node:timers';
 
+import { added, NONE } from './list.ts';
+
 /** The size at which a set first looks for members that are gone. */
 const FIRST_SWEEP = 32;
 
@@ -18,7 +20,7 @@ export interface Member {
 
 /** A set that sweeps out members which are gone each time its size doubles: amortised constant cost. */
 export class Members<T extends Member> implements Iterable<T> {
-  #members: T[] | Set<T> = [];
+  #members: T[] | Set<T> = NONE;
   #nextSweep = FIRST_SWEEP;
 
   get size(): number {
@@ -28,7 +30,7 @@ export class Members<T extends Member> implements Iterable<T> {
   add(member: T): void {
     if (Array.isArray(this.#members)) {
       if (this.#members.includes(member)) return;
-      if (this.#members.length < MOST_LISTED) return void this.#members.push(member);
+      if (this.#members.length < MOST_LISTED) return void (this.#members = added(this.#members, member));
       this.#members = new Set(this.#members);
     }
     if (this.#members.size >= this.#nextSweep) this.#sweep(this.#members);

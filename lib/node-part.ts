@@ -4,20 +4,23 @@
  */
 import { Readable } from 'node:stream';
 
-/** Destroys a stage, apart from what Node does. */
-type Close = (error: Error | null, callback: () => void) => void;
+/** A stage, apart from what Node knows of it. */
+export interface Closable {
+  /** Destroys it, apart from what Node does. */
+  close(error: Error | null, callback: () => void): void;
+}
 
 export class NodePart {
-  readonly #stage: Readable;
-  readonly #close: Close;
   /** Whether there has been a listener, or a reader of the stream. */
-  #isObserved = false;
+  isObserved = false;
+  readonly #stage: Readable;
+  readonly #closable: Closable;
   /** What Node is to be told as soon as somebody looks. */
   #due: { readonly isEnd: boolean; readonly error: Error | undefined } | undefined;
 
-  constructor(stage: Readable, close: Close) {
+  constructor(stage: Readable, closable: Closable) {
     this.#stage = stage;
-    this.#close = close;
+    this.#closable = closable;
   }
 
   /** Whether the stage is over, and Node does not know. */
@@ -41,8 +44,8 @@ export class NodePart {
 
   /** Somebody is about to listen, or to read the stream. */
   observe(): void {
-    if (this.#isObserved) return;
-    this.#isObserved = true;
+    if (this.isObserved) return;
+    this.isObserved = true;
     this.catchUp();
   }
 
@@ -57,8 +60,8 @@ export class NodePart {
 
   #tell(due: { readonly isEnd: boolean; readonly error: Error | undefined }): void {
     this.#due = due;
-    if (this.#isObserved) this.catchUp();
-    else this.#close(due.error ?? null, ignore);
+    if (this.isObserved) this.catchUp();
+    else this.#closable.close(due.error ?? null, ignore);
   }
 
   /** Node emits 'end' when it finds nothing to read behind the last value. */

@@ -59,13 +59,17 @@ const DEFAULT_CONCURRENCY = 1;
  */
 export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
   checkOptions(options, PIPELINE, ['signal', 'statistics']);
-  const { signal, statistics = false } = options;
-  const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', statistics));
+  const { signal, statistics: hasStatistics = false } = options;
+  const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', hasStatistics));
   const buffer = <T>(source: Source<T>, stageOptions?: StageOptions): Stage<T> => pipeline.stage(source, stageOptions);
-  buffer.map = <T, U>(source: Source<T>, fn: Call<T, U>, mapOptions?: MapOptions): Stage<U> =>
+  const map = <T, U>(source: Source<T>, fn: Call<T, U>, mapOptions?: MapOptions): Stage<U> =>
     pipeline.map(source, fn, mapOptions);
-  buffer.statistics = () => pipeline.statistics();
+  const statistics = (): StageStatistics[] => pipeline.statistics();
   const dispose = (): Promise<void> => pipeline.group.dispose();
+  // V8 has a function that is assigned where it is written in the old generation at once: dead, it would keep the whole
+  // pipeline until the next full collection.
+  buffer.map = map;
+  buffer.statistics = statistics;
   // A vm context of an older Node.js may know no such symbol.
   return Symbol.asyncDispose ? Object.assign(buffer, { [Symbol.asyncDispose]: dispose }) : (buffer as BufferedPipeline);
 }
@@ -88,7 +92,7 @@ class Pipeline {
     checkInteger('bufferSize', bufferSize);
     const label = this.#label(name);
     const meter = this.#meters?.add(label, bufferSize);
-    return typed(new BufferedStage<T>({ group: this.group, source, label, meter }, bufferSize));
+    return typed(new BufferedStage<T>({ group: this.group, source, bufferSize, label, meter, map: undefined }));
   }
 
   map<T, U>(source: Source<T>, fn: Call<T, U>, options: MapOptions = {}): Stage<U> {
@@ -101,7 +105,7 @@ class Pipeline {
     const label = this.#label(name);
     const meter = this.#meters?.add(label, bufferSize, concurrency);
     const map = { fn, concurrency };
-    return typed(new BufferedStage<U>({ group: this.group, source, map, label, meter }, bufferSize));
+    return typed(new BufferedStage<U>({ group: this.group, source, bufferSize, label, meter, map }));
   }
 
   statistics(): StageStatistics[] {

@@ -2,7 +2,9 @@
  * The place of a stage among those that read and are read. Who reads is noted by who asks while a source's `next()` is on the
  * stack: `reader.ts` says what follows from it.
  */
+import type { Failure } from './errors.ts';
 import { currentJob, inTurn } from './jobs.ts';
+import { added, NONE } from './list.ts';
 import { type Handle, type Member, Members } from './members.ts';
 
 /** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
@@ -13,9 +15,6 @@ const MOST_CANDIDATES = 32;
 
 /** In a pipeline with more open stages than this, they are not looked at for each new reader, which may be that of any. */
 const MOST_LOOKED_AT = 1000;
-
-/** Shared by all lists that hold nothing. */
-const NONE: never[] = [];
 
 /** A stage, as the stages that it reads, or that read it, know it. */
 export interface ReadingStage {
@@ -84,6 +83,8 @@ export class Place<S extends ReadingStage> implements Member {
 
   /** Whether its generator was handed a value within the step under way, and may be at work on that. */
   isFed = false;
+  /** What a read of its generator has failed with within the step under way. */
+  failedRead: Failure | undefined;
   /** Whether one of its readers goes on in the background, as operators and libraries do, and may work for it. */
   hasBackground = false;
 
@@ -92,9 +93,9 @@ export class Place<S extends ReadingStage> implements Member {
   /** The job in which it was made, where that matters, and the stage within whose step. */
   readonly #madeIn: number;
   readonly #maker: number;
+  /** 0 while it has not started, and when it is over. */
   #startedAt = 0;
   #startedIn = 0;
-  #isStarted = false;
   /** The stages that are known to read this one. */
   #readers: Place<S>[] = NONE;
   /** Whether some reader was made outside of any step: its iterator may be of use to others. */
@@ -131,7 +132,6 @@ export class Place<S extends ReadingStage> implements Member {
   start(): void {
     this.#startedAt = ++clock;
     this.#startedIn = currentJob();
-    this.#isStarted = true;
     this.#places.startedCount++;
   }
 
@@ -140,6 +140,7 @@ export class Place<S extends ReadingStage> implements Member {
     const outer = calling;
     calling = this;
     this.isFed = false;
+    this.failedRead = undefined;
     depth++;
     if (this.#nested !== NONE) this.#nested = NONE;
     return outer;
@@ -152,8 +153,8 @@ export class Place<S extends ReadingStage> implements Member {
 
   /** The source is over. If it has ended well, what it has left unread is nobody's concern. */
   end(): void {
-    if (this.#isStarted) this.#places.startedCount--;
-    this.#isStarted = false;
+    if (this.#startedAt > 0) this.#places.startedCount--;
+    this.#startedAt = 0;
     this.#readsNoMore();
   }
 
@@ -204,7 +205,7 @@ export class Place<S extends ReadingStage> implements Member {
   /** The stages that go on. One that has started, and that nobody reads any more, does not. */
   *#others(): Iterable<Place<S>> {
     for (const place of this.#places as Iterable<Place<S>>) {
-      if (place.stage?.isOver === false && !(place.#isStarted && place.#isAbandoned)) yield place;
+      if (place.stage?.isOver === false && !(place.#startedAt > 0 && place.#isAbandoned)) yield place;
     }
   }
 
@@ -259,10 +260,10 @@ export class Place<S extends ReadingStage> implements Member {
   reads(read: Place<S>): void {
     if (!read.#readers.includes(this)) {
       const others = read.#readers.filter((reader) => reader.stage?.isOver === false);
-      read.#readers = [...others, this];
+      read.#readers = added(others, this);
     }
     if (this.isOfSamePipeline(read)) (this.#reads ??= new Members()).add(read);
-    else if (!this.#nested.includes(read)) this.#nested = [...this.#nested, read];
+    else if (!this.#nested.includes(read)) this.#nested = added(this.#nested, read);
   }
 
   isOfSamePipeline(other: Place<ReadingStage>): boolean {
@@ -297,7 +298,7 @@ export class Place<S extends ReadingStage> implements Member {
   #canKnow(read: Place<ReadingStage>): boolean {
     if (this === read) return false;
     return (
-      this.wasGiven(read) || (this.#isStarted && read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn)
+      this.wasGiven(read) || (this.#startedAt > 0 && read.#madeAt > this.#startedAt && read.#madeIn !== this.#startedIn)
     );
   }
 

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { type Call, Calls } from './calls.ts';
 import { Ending } from './ending.ts';
 import { Failure } from './errors.ts';
-import { Feed } from './feed.ts';
+import { Feed, type Intake } from './feed.ts';
 import type { Group } from './group.ts';
 import { type Content, Lifecycle } from './lifecycle.ts';
 import { type Answer, DONE, isPending, type Result, wait, type Waiting } from './line.ts';
@@ -20,11 +20,11 @@ import type { Source } from './types.ts';
 
 /** What a stage leaves to its pump. */
 export interface PumpParts<T> {
-  readonly stage: Readable;
   readonly group: Group;
   readonly source: Source<any>;
+  readonly bufferSize: number;
   /** What `buffer.map` calls for each value, and how many calls may be under way. */
-  readonly map?: { readonly fn: Call<any, T>; readonly concurrency: number } | undefined;
+  readonly map: { readonly fn: Call<any, T>; readonly concurrency: number } | undefined;
   /** The name of the stage, or its number where it has none. */
   readonly label: string | number;
   readonly meter: Meter | undefined;
@@ -41,7 +41,7 @@ export interface PumpParts<T> {
  * way only if there is room for what it yields. With `buffer.map`, calls that are under way are in line and count as well, and
  * a step is under way only if a call is free for what it yields.
  */
-export class Pump<T> implements Content<T> {
+export class Pump<T> implements Content<T>, Intake<any> {
   /** Whether a loop has asked for a value. */
   loopDidRead = false;
   /** There is one only where somebody observes. */
@@ -59,31 +59,19 @@ export class Pump<T> implements Content<T> {
   readonly readers: Queue<Waiting<T>> = new Queue();
   /** Made when the stage is first read as a stream. */
   #stream: StreamSide<T> | undefined;
-  /** Whether there has been a `'data'` listener. */
-  #isWatched = false;
 
   readonly #source: Source<any>;
   /** The source once it is opened. */
   #feed: Feed<any> | undefined;
-  #step: Promise<Result<any>> | undefined;
   /** Whether the source is in a step. */
   #isAsking = false;
-  /** Whether it has ended or thrown, and what it has thrown. */
+  /** Whether it has ended or thrown. */
   #hasEnded = false;
-  #sourceFailure: Failure | undefined;
-  /** The clean-up of the source, if it is closed because a call has failed. */
-  #closing: Promise<unknown> | undefined;
-  /** The call for which those wait who waited when the stage was left. */
-  #lateAnswer: Answer<T> | undefined;
-  /** That of the text which the values are to be decoded to. */
-  #encoding: BufferEncoding | undefined;
-  /** What the step under way yields is to be decoded by this. */
-  #decodeStep: ((result: Result<T>) => Result<T>) | undefined;
 
-  constructor({ stage, group, source, map, label, meter }: PumpParts<T>) {
+  constructor(stage: Readable, { group, source, bufferSize, map, label, meter }: PumpParts<T>) {
     this.#stage = stage;
     this.#source = source;
-    this.#bufferSize = stage.readableHighWaterMark;
+    this.#bufferSize = bufferSize;
     this.#label = label;
     this.meter = meter;
     if (map !== undefined || typeof source === 'function') this.#signal = new StageSignal();
@@ -151,7 +139,7 @@ export class Pump<T> implements Content<T> {
     else if (result!.done) this.lifecycle.end();
     else {
       if (reader.owner !== undefined) reader.owner.isFed = true;
-      if (this.#isWatched) this.#showToListeners(result!);
+      if (this.lifecycle.node.isObserved) this.#showToListeners(result!);
       this.#askInContext();
     }
     if (answer.promise !== undefined) return answer.promise;
@@ -186,10 +174,6 @@ export class Pump<T> implements Content<T> {
   }
 
   /** Somebody listens to `'data'`: loops show what they take. */
-  watch(): void {
-    this.#isWatched = true;
-  }
-
   #showToListeners(result: Result<T>): void {
     if (result.done || this.#stage.listenerCount('data') === 0) return;
     try {
@@ -243,10 +227,8 @@ export class Pump<T> implements Content<T> {
 
   /** From now on, values that are bytes become text. */
   decode(encoding: BufferEncoding): void {
-    this.#encoding = encoding;
     const decode = this.#feed?.decode(encoding);
     if (decode === undefined) return;
-    if (this.#isAsking) this.#decodeStep = decode;
     for (const { result, failure, promise } of this.#answers.drain()) {
       const text = result && decode(result);
       this.#answers.push({
@@ -282,7 +264,7 @@ export class Pump<T> implements Content<T> {
       this.meter?.works();
       // A source function, or whoever is told of its work, may have destroyed the stage.
       if (this.lifecycle.isClosed) this.#isAsking = false;
-      else this.#step = feed.next();
+      else feed.next();
     } finally {
       place.leave(outer);
     }
@@ -295,11 +277,7 @@ export class Pump<T> implements Content<T> {
   }
 
   #openFeed(): Feed<T> {
-    const feed = new Feed(
-      this.#source,
-      (result) => this.#answered(result),
-      (error) => this.#threw(error),
-    );
+    const feed = new Feed(this.#source, this);
     this.#feed = feed;
     const { place } = this.lifecycle;
     place.start();
@@ -313,20 +291,15 @@ export class Pump<T> implements Content<T> {
 
   #callSource(feed: Feed<T>): void {
     feed.open(this.#signal?.context);
-    if (this.#encoding !== undefined) void feed.decode(this.#encoding);
+    const { readableEncoding } = this.#stage;
+    if (readableEncoding !== null) void feed.decode(readableEncoding);
     // A function that destroys its own stage may still return a stream. Nobody is left to be told how closing that goes.
     if (this.lifecycle.isClosed) feed.return()?.catch(() => {});
   }
 
-  #answered(result: Result<any>): void {
-    if (this.#decodeStep === undefined) return this.#receive(result, this.#stepDone());
-    const text = this.#decodeStep(result);
-    this.#decodeStep = undefined;
-    void this.#stepDone();
-    this.#receive(text, Promise.resolve(text));
-  }
-
-  #receive(result: Result<any>, promise: Promise<Result<any>>): void {
+  /** The source has yielded or ended. */
+  answered(result: Result<any>, promise: Promise<Result<any>>): void {
+    this.#isAsking = false;
     if (this.lifecycle.isClosed) return this.#receiveLate(result);
     if (result.done) this.#sourceEnds();
     else if (this.#calls === undefined) this.meter?.yields();
@@ -334,53 +307,55 @@ export class Pump<T> implements Content<T> {
     // Whoever was told may have destroyed the stage.
     if (this.lifecycle.isClosed) return;
     // What the source returns is no result of a call.
-    if (this.#calls === undefined) this.#deliver({ promise, result, failure: undefined, behind: undefined });
-    else this.#deliver({ promise: undefined, result: DONE, failure: undefined, behind: undefined });
+    if (this.#calls === undefined) this.#deliver(result, undefined, promise);
+    else this.#deliver(DONE, undefined, undefined);
   }
 
   #receiveLate(result: Result<any>): void {
     if (this.#calls === undefined) this.lifecycle.answeredLate(result);
-    else if (this.#lateAnswer === undefined) this.lifecycle.answeredLate(DONE);
+    else if (this.#calls.lateAnswer === undefined) this.lifecycle.answeredLate(DONE);
   }
 
   #sourceEnds(): void {
     this.#hasEnded = true;
     if (!this.isOver) return;
-    this.#endReading();
+    this.#endReading(undefined);
     this.meter?.ends();
   }
 
   /** The source and all calls are over. What calls read is theirs until then, also if the source has thrown. */
-  #endReading(): void {
+  #endReading(failure: Failure | undefined): void {
     const { place } = this.lifecycle;
-    const failure = this.#sourceFailure;
     if (failure === undefined) place.end();
     else place.abandon((read) => read.cancel(failure));
   }
 
-  #threw(error: unknown): void {
-    const promise = this.#stepDone();
+  threw(error: unknown, promise: Promise<Result<any>>): void {
+    this.#isAsking = false;
     if (this.lifecycle.isClosed) {
-      if (this.#lateAnswer === undefined) this.lifecycle.threwLate(error);
+      if (this.#calls?.lateAnswer === undefined) this.lifecycle.threwLate(error);
       return;
     }
     this.#hasEnded = true;
     const failure = new Failure(error);
-    this.#sourceFailure = failure;
     this.meter?.fails(failure);
-    if (this.isOver) this.#endReading();
-    if (!this.lifecycle.isClosed) this.#deliver({ promise, result: undefined, failure, behind: undefined });
+    if (this.isOver) this.#endReading(failure);
+    else this.#calls!.sourceFailure = failure;
+    if (!this.lifecycle.isClosed) this.#deliver(undefined, failure, promise);
   }
 
   /** An answer takes its place in line, or goes to who waits for it. */
-  #deliver(answer: Answer<T>): void {
+  #deliver(result: Result<T> | undefined, failure: Failure | undefined, promise: Promise<Result<T>> | undefined): void {
     const waiting = this.#answers.length > 0 ? undefined : this.readers.shift();
-    if (waiting !== undefined) this.#handOver(answer, waiting);
-    else this.#keep(answer);
+    if (waiting !== undefined) return this.#handOver(result, failure, waiting);
+    // Nobody waits for it, unless the stage is read as a stream.
+    this.#answers.push({ promise, result, failure, behind: undefined });
+    this.#lineHasChanged();
   }
 
   /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
-  #handOver({ result, failure }: Answer<T>, { reader, resolve, reject }: Waiting<T>): void {
+  #handOver(result: Result<T> | undefined, failure: Failure | undefined, waiting: Waiting<T>): void {
+    const { reader, resolve, reject } = waiting;
     if (this.readers.length === 0) this.lifecycle.handle.release();
     if (this.meter !== undefined) this.measure();
     this.#ask();
@@ -390,16 +365,10 @@ export class Pump<T> implements Content<T> {
       return this.lifecycle.fail(failure, reader);
     }
     if (reader.owner !== undefined) reader.owner.isFed = true;
-    if (this.#isWatched) this.#showToListeners(result!);
+    if (this.lifecycle.node.isObserved) this.#showToListeners(result!);
     resolve(result!);
     if (result!.done) this.lifecycle.end();
     else if (this.lifecycle.isLeft && !this.lifecycle.isClosed) this.lifecycle.leaveNow();
-  }
-
-  /** Nobody waits for it, unless the stage is read as a stream. */
-  #keep(answer: Answer<T>): void {
-    this.#answers.push(answer);
-    this.#lineHasChanged();
   }
 
   /** The answer to a call may have become known for which somebody waits. */
@@ -407,7 +376,8 @@ export class Pump<T> implements Content<T> {
     const answers = this.#answers;
     const { readers } = this;
     while (readers.length > 0 && answers.first !== undefined && !isPending(answers.first)) {
-      this.#handOver(answers.shift()!, readers.shift()!);
+      const { result, failure } = answers.shift()!;
+      this.#handOver(result, failure, readers.shift()!);
     }
     if (!this.lifecycle.isClosed) this.#lineHasChanged();
   }
@@ -442,18 +412,18 @@ export class Pump<T> implements Content<T> {
   #callSettled(calls: Calls<any, T>, answer: Answer<T>): void {
     const { failure } = answer;
     this.meter?.calls(calls.count);
-    if (failure === undefined || this.#hasEnded || this.lifecycle.isClosed) return this.#answerKnown(answer);
+    if (failure === undefined || this.#hasEnded || this.lifecycle.isClosed) return this.#answerKnown(calls, answer);
     // As behind a plain loop, the source has cleaned up when the error arrives.
     answer.failure = undefined;
-    this.#closeSource(() => {
+    this.#closeSource(calls, () => {
       answer.failure = failure;
-      this.#answerKnown(answer);
+      this.#answerKnown(calls, answer);
     });
   }
 
   /** A call has failed, the error of which comes before one of this clean-up. A long step of the source does not hold it up. */
-  #closeSource(onReleased: () => void): void {
-    this.#closing ??= this.#returnSource();
+  #closeSource(calls: Calls<any, T>, onReleased: () => void): void {
+    calls.closing ??= this.#returnSource();
     const isStepping = (): boolean => this.#isAsking;
     const ending = new Ending({
       get isStepping() {
@@ -463,18 +433,19 @@ export class Pump<T> implements Content<T> {
       closeRest() {},
     });
     ending.whenReleased(onReleased);
-    ending.awaitReturn(this.#closing);
+    ending.awaitReturn(calls.closing);
   }
 
-  #answerKnown(answer: Answer<T>): void {
+  #answerKnown(calls: Calls<any, T>, answer: Answer<T>): void {
     const { failure, result } = answer;
     if (this.lifecycle.isClosed) {
-      if (answer === this.#lateAnswer) this.#answerLate(result ?? DONE);
-      return;
+      if (answer !== calls.lateAnswer) return;
+      calls.lateAnswer = undefined;
+      return this.lifecycle.answeredLate(result ?? DONE);
     }
     if (failure === undefined) this.meter?.yields();
     else this.meter?.fails(this.#firstFailure ?? failure);
-    if (this.isOver) this.#endReading();
+    if (this.isOver) this.#endReading(calls.sourceFailure);
     if (!this.lifecycle.isClosed) this.#advance();
   }
 
@@ -485,26 +456,12 @@ export class Pump<T> implements Content<T> {
     return answer?.failure;
   }
 
-  #answerLate(result: Result<T>): void {
-    this.#lateAnswer = undefined;
-    this.lifecycle.answeredLate(result);
-  }
-
   /** Tells the meter what the stage does while its source is not in a step. */
   #measureState(meter: Meter): void {
     if (this.#isAsking) return;
     if (this.isOver) meter.ends();
     else if (this.#hasEnded || this.#calls?.isFree === false) meter.works();
     else meter.blocks();
-  }
-
-  /** Forgets the promise of the step, and so its value, and what its reads have failed with. */
-  #stepDone(): Promise<Result<T>> {
-    const step = this.#step!;
-    this.#isAsking = false;
-    this.#step = undefined;
-    this.lifecycle.failedRead = undefined;
-    return step;
   }
 
   // Letting go
@@ -519,14 +476,14 @@ export class Pump<T> implements Content<T> {
     const { first } = this.#answers;
     this.#answers.drain();
     if (this.readers.length === 0 || first === undefined) return;
-    if (isPending(first)) this.#lateAnswer = first;
+    if (this.#calls !== undefined && isPending(first)) this.#calls.lateAnswer = first;
     // Their turn comes when those have been let go who get nothing.
     else queueMicrotask(() => this.lifecycle.answeredLate(first.result ?? DONE));
   }
 
   letSourceGo(stage: { abortReason(): unknown }): Promise<unknown> | undefined {
     this.#signal?.abort(() => stage.abortReason());
-    const returned = this.#hasEnded ? undefined : (this.#closing ?? this.#returnSource());
+    const returned = this.#hasEnded ? undefined : (this.#calls?.closing ?? this.#returnSource());
     if (this.#calls === undefined || this.#calls.count === 0) return returned;
     return Promise.allSettled([returned, this.#calls.idle()]).then(() => returned);
   }

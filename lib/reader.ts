@@ -13,11 +13,9 @@
  * destroyed in the middle of a step takes along what only it can be reading. In doubt, a stage is left alone: that is
  * what the unbuffered chain does, and a stage that is destroyed wrongly loses values.
  */
+import { NONE } from './list.ts';
 import { Handle } from './members.ts';
 import { calling, type Outer, type Place, type PossibleReader, type ReadingStage } from './place.ts';
-
-/** Shared by all lists that hold nothing. */
-const NONE: never[] = [];
 
 /** One iterator over a stage, or its stream side: who reads by it. */
 export class Reader implements PossibleReader {

@@ -44,10 +44,11 @@ function checkReturned<T>(returned: unknown, hint?: string): SourceIterable<T> {
 
 /** Opens the iterable. The iterators of async generators and stages already are as the pump needs them. */
 export function iterate<T>(iterable: SourceIterable<T>): SourceIterator<T> {
+  if (isOwnIterator(iterable)) return iterable;
   if (iterable instanceof PromisedIterator) return iterable;
-  if (!hasMethod(iterable, Symbol.asyncIterator)) return iterateOther(iterable);
+  if (!isAsyncIterable(iterable)) return iterateOther(iterable);
   if (isWebStream<T>(iterable)) return new WebStreamIterator(iterable.getReader());
-  const iterator: unknown = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]();
+  const iterator: unknown = iterable[Symbol.asyncIterator]();
   if (!isObject(iterator)) throw wrongResult('[Symbol.asyncIterator]()', 'an iterator', iterator);
   return adapt(iterator as AsyncIterator<T>);
 }
@@ -250,12 +251,22 @@ function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
-function isIterable(value: unknown): boolean {
-  return hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) || isWebStream(value);
+export function isIterable(value: unknown): boolean {
+  return isAsyncIterable(value) || hasMethod(value, Symbol.iterator) || isWebStream(value);
 }
 
-function isGenerator(value: AsyncIterator<unknown>): value is AsyncGenerator<never> {
+function isGenerator(value: Partial<AsyncIterator<unknown>>): value is AsyncGenerator<never> {
   return value.next === GeneratorPrototype.next && value.return === GeneratorPrototype.return;
+}
+
+/** Whether it is an async generator, which is its own iterator: nearly every source is one. */
+function isOwnIterator(value: unknown): value is AsyncGenerator<never> {
+  try {
+    const generator = value as Partial<AsyncGenerator>;
+    return isGenerator(generator) && generator[Symbol.asyncIterator] === GeneratorPrototype[Symbol.asyncIterator];
+  } catch {
+    return false;
+  }
 }
 
 function isStage(value: unknown): value is { readableDidRead: boolean } {
@@ -270,6 +281,15 @@ function isNodeStream(value: unknown): value is { destroy(): unknown } {
 
 function isWebStream<T>(value: unknown): value is ReadableStream<T> {
   return hasMethod(value, 'getReader') && hasMethod(value, 'cancel');
+}
+
+/** By itself, as it is asked of every source and every object of options: a name that varies is slower to look up. */
+function isAsyncIterable<T>(value: unknown): value is AsyncIterable<T> {
+  try {
+    return isObject(value) && typeof (value as Partial<AsyncIterable<T>>)[Symbol.asyncIterator] === 'function';
+  } catch {
+    return false;
+  }
 }
 
 /** A strict Proxy throws for what it does not have. */

@@ -13,26 +13,38 @@ function listenWithoutLimit(signal: AbortSignal): void {
   }
 }
 
-/** A generator function that expects its input was given in place of what it returns. */
-function refuseToBeIterated(): never {
-  throw contextIterated();
+/** What functions are called with: an object that has nothing but a signal, made when it is asked for. */
+class Context implements SourceContext {
+  declare readonly signal: AbortSignal;
+  readonly #owner: StageSignal;
+
+  constructor(owner: StageSignal) {
+    this.#owner = owner;
+    Object.defineProperty(this, 'signal', Context.#signal);
+  }
+
+  /** A generator function that expects its input was given in place of what it returns. */
+  get [Symbol.asyncIterator](): never {
+    throw contextIterated();
+  }
+
+  /** Shared: V8 keeps the getter that is an object's own in the old generation, and all that it refers to. */
+  static readonly #signal: PropertyDescriptor & ThisType<Context> = {
+    get() {
+      return this.#owner.signal;
+    },
+    enumerable: true,
+  };
 }
 
 export class StageSignal {
-  /** What functions are called with. */
-  readonly context: SourceContext;
+  readonly context: SourceContext = new Context(this);
   /** Made when somebody asks for the signal: it costs more than the rest of a stage on older versions of Node. */
   #controller: AbortController | undefined;
   #reason: (() => unknown) | undefined;
 
-  constructor() {
-    const signal = (): AbortSignal => (this.#controller ??= this.#make()).signal;
-    this.context = {
-      get signal() {
-        return signal();
-      },
-    };
-    Object.defineProperty(this.context, Symbol.asyncIterator, { get: refuseToBeIterated });
+  get signal(): AbortSignal {
+    return (this.#controller ??= this.#make()).signal;
   }
 
   abort(reason: () => unknown): void {

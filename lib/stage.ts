@@ -30,9 +30,9 @@ const READING_EVENTS: ReadonlySet<string | symbol> = new Set(['data', 'readable'
 export class BufferedStage<T> extends Readable {
   readonly #pump: Pump<T>;
 
-  constructor(parts: Omit<PumpParts<T>, 'stage'>, bufferSize: number) {
-    super({ objectMode: true, highWaterMark: bufferSize });
-    this.#pump = new Pump({ ...parts, stage: this });
+  constructor(parts: PumpParts<T>) {
+    super({ objectMode: true, highWaterMark: parts.bufferSize });
+    this.#pump = new Pump(this, parts);
     parts.group.add(this.#pump.lifecycle.handle);
   }
 
@@ -51,7 +51,6 @@ export class BufferedStage<T> extends Readable {
   override on(event: string | symbol, listener: Listener): this {
     this.#node.observe();
     if (READING_EVENTS.has(event)) this.#pump.meetStreamReader();
-    if (event === 'data') this.#pump.watch();
     return super.on(event, listener);
   }
 
@@ -62,13 +61,11 @@ export class BufferedStage<T> extends Readable {
   /** Node does not begin to read for one that is put in front, but has it see what others read. */
   override prependListener(event: string | symbol, listener: Listener): this {
     this.#node.observe();
-    if (event === 'data') this.#pump.watch();
     return super.prependListener(event, listener);
   }
 
   override prependOnceListener(event: string | symbol, listener: Listener): this {
     this.#node.observe();
-    if (event === 'data') this.#pump.watch();
     return super.prependOnceListener(event, listener);
   }
 
