@@ -13,16 +13,28 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   stats: 'statistics',
 };
 
-/** An object whose properties are all options of `of`. What is undefined was not given. */
-export function checkOptions(options: unknown, of: string, known: readonly string[]): void {
+const NO_OPTIONS: object = Object.freeze({});
+
+/** The options, if all properties of the object are options of `of`. What is undefined was not given. */
+export function checkOptions<T extends object>(options: T | undefined, of: string, known: readonly string[]): T {
+  if (options === undefined) return NO_OPTIONS as T;
   if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
-  if (isIterable(options)) throw wrongType('options', 'an object', options);
+  let isEmpty = true;
   for (const name in options) {
-    if (known.includes(name) || (options as Record<string, unknown>)[name] === undefined) continue;
-    if (isSignal(options)) throw wrongType('options', 'an object', options, 'pass { signal }');
+    isEmpty = false;
+    if (known.includes(name) || options[name] === undefined) continue;
+    refuseOthers(options);
     // An AbortController is an object with a signal, and inherits other things.
     if (Object.hasOwn(options, name)) throw unknownOption(name, of, known, hintFor(name, of, known));
   }
+  if (isEmpty) refuseOthers(options);
+  return options;
+}
+
+/** What else may be given in the place of options. */
+function refuseOthers(options: object): void {
+  if (isSignal(options)) throw wrongType('options', 'an object', options, 'pass { signal }');
+  if (isIterable(options)) throw wrongType('options', 'an object', options);
 }
 
 function hintFor(name: string, of: string, known: readonly string[]): string | undefined {

@@ -9,3 +9,11 @@ export function added<T>(list: T[], item: T): T[] {
   list.push(item);
   return list;
 }
+
+/** Takes an item out of a short list, in place: `splice()` would make another. */
+export function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index < 0) return;
+  for (let at = index + 1; at < list.length; at++) list[at - 1] = list[at]!;
+  list.pop();
+}

@@ -5,7 +5,7 @@
 
 import { setImmediate } from 'node:timers';
 
-import { added, NONE } from './list.ts';
+import { added, NONE, remove } from './list.ts';
 
 /** The size at which a set first looks for members that are gone. */
 const FIRST_SWEEP = 32;
@@ -38,9 +38,8 @@ export class Members<T extends Member> implements Iterable<T> {
   }
 
   delete(member: T): void {
-    if (!Array.isArray(this.#members)) return void this.#members.delete(member);
-    const index = this.#members.indexOf(member);
-    if (index >= 0) this.#members.splice(index, 1);
+    if (Array.isArray(this.#members)) remove(this.#members, member);
+    else this.#members.delete(member);
   }
 
   [Symbol.iterator](): Iterator<T> {

@@ -26,6 +26,10 @@ import type {
   StageStatistics,
 } from './types.ts';
 
+const PIPELINE_OPTIONS = ['signal', 'statistics'];
+const STAGE_OPTIONS = ['bufferSize', 'name'];
+const MAP_OPTIONS = ['concurrency', ...STAGE_OPTIONS];
+
 const DEFAULT_BUFFER_SIZE = 1;
 const DEFAULT_CONCURRENCY = 1;
 
@@ -57,9 +61,8 @@ const DEFAULT_CONCURRENCY = 1;
  *
  * for await (const n of buffer(doubled(buffer(numbers())))) console.log(n); // prints 2, then 4
  */
-export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipeline {
-  checkOptions(options, PIPELINE, ['signal', 'statistics']);
-  const { signal, statistics: hasStatistics = false } = options;
+export function bufferedPipeline(options?: PipelineOptions): BufferedPipeline {
+  const { signal, statistics: hasStatistics = false } = checkOptions(options, PIPELINE, PIPELINE_OPTIONS);
   const pipeline = new Pipeline(checkSignal(signal), checkBoolean('statistics', hasStatistics));
   const buffer = <T>(source: Source<T>, stageOptions?: StageOptions): Stage<T> => pipeline.stage(source, stageOptions);
   const map = <T, U>(source: Source<T>, fn: Call<T, U>, mapOptions?: MapOptions): Stage<U> =>
@@ -71,7 +74,8 @@ export function bufferedPipeline(options: PipelineOptions = {}): BufferedPipelin
   buffer.map = map;
   buffer.statistics = statistics;
   // A vm context of an older Node.js may know no such symbol.
-  return Symbol.asyncDispose ? Object.assign(buffer, { [Symbol.asyncDispose]: dispose }) : (buffer as BufferedPipeline);
+  if (Symbol.asyncDispose) (buffer as BufferedPipeline)[Symbol.asyncDispose] = dispose;
+  return buffer as BufferedPipeline;
 }
 
 class Pipeline {
@@ -85,21 +89,21 @@ class Pipeline {
     if (hasStatistics) this.#meters = new Meters(this.group);
   }
 
-  stage<T>(source: Source<T>, options: StageOptions = {}): Stage<T> {
+  stage<T>(source: Source<T>, options?: StageOptions): Stage<T> {
     checkSource(source);
-    checkOptions(options, BUFFER, ['bufferSize', 'name']);
-    const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = options;
+    const given = checkOptions(options, BUFFER, STAGE_OPTIONS);
+    const { bufferSize = DEFAULT_BUFFER_SIZE, name = nameOf(source) } = given;
     checkInteger('bufferSize', bufferSize);
     const label = this.#label(name);
     const meter = this.#meters?.add(label, bufferSize);
     return typed(new BufferedStage<T>({ group: this.group, source, bufferSize, label, meter, map: undefined }));
   }
 
-  map<T, U>(source: Source<T>, fn: Call<T, U>, options: MapOptions = {}): Stage<U> {
+  map<T, U>(source: Source<T>, fn: Call<T, U>, options?: MapOptions): Stage<U> {
     checkSource(source);
     checkFunction('fn', fn);
-    checkOptions(options, MAP, ['concurrency', 'bufferSize', 'name']);
-    const { concurrency = DEFAULT_CONCURRENCY, bufferSize = concurrency, name = nameOf(fn) } = options;
+    const given = checkOptions(options, MAP, MAP_OPTIONS);
+    const { concurrency = DEFAULT_CONCURRENCY, bufferSize = concurrency, name = nameOf(fn) } = given;
     checkInteger('concurrency', concurrency);
     checkInteger('bufferSize', bufferSize, concurrency, '"concurrency"');
     const label = this.#label(name);

@@ -4,7 +4,7 @@
  */
 import type { Failure } from './errors.ts';
 import { currentJob, inTurn } from './jobs.ts';
-import { added, NONE } from './list.ts';
+import { added, NONE, remove } from './list.ts';
 import { type Handle, type Member, Members } from './members.ts';
 
 /** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
@@ -259,8 +259,8 @@ export class Place<S extends ReadingStage> implements Member {
   /** A reader of the stage `read` belongs to this stage. */
   reads(read: Place<S>): void {
     if (!read.#readers.includes(this)) {
-      const others = read.#readers.filter((reader) => reader.stage?.isOver === false);
-      read.#readers = added(others, this);
+      if (read.#readers.length > 0) read.#readers = read.#readers.filter((reader) => reader.stage?.isOver === false);
+      read.#readers = added(read.#readers, this);
     }
     if (this.isOfSamePipeline(read)) (this.#reads ??= new Members()).add(read);
     else if (!this.#nested.includes(read)) this.#nested = added(this.#nested, read);
@@ -314,6 +314,6 @@ export class Place<S extends ReadingStage> implements Member {
   }
 
   #forget(reader: Place<S>): void {
-    this.#readers = this.#readers.filter((other) => other !== reader);
+    remove(this.#readers, reader);
   }
 }
