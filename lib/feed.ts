@@ -75,7 +75,8 @@ export class Feed<T> {
   /** Closes the source, which has neither ended nor thrown. */
   return(): Promise<unknown> | undefined {
     try {
-      endStream(this.#source);
+      // A generator, which is its own iterator, is no stream.
+      if ((this.#iterator as unknown) !== this.#source) endStream(this.#source);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -386,11 +386,15 @@ export class Pump<T> implements Content<T>, Intake<any> {
     const { isLeft } = this.lifecycle;
     // Those for whom a stage that was left went on do not wait any more.
     if (isLeft && this.readers.length === 0) return this.lifecycle.leaveNow();
-    this.#stream?.drain();
-    if (this.readers.length === 0 && (this.#hasEnded || !this.#stream?.isWaiting)) this.lifecycle.handle.release();
+    if (this.#stream !== undefined) this.#drainInto(this.#stream);
     if (this.meter !== undefined) this.measure();
     this.#ask();
     if (this.meter !== undefined) this.#measureState(this.meter);
+  }
+
+  #drainInto(stream: StreamSide<T>): void {
+    stream.drain();
+    if (this.readers.length === 0 && (this.#hasEnded || !stream.isWaiting)) this.lifecycle.handle.release();
   }
 
   /** The function of `buffer.map` is called for a value. Its answer is in line from now on. */
