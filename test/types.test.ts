@@ -169,6 +169,78 @@ describe('The type of an item', function () {
   });
 });
 
+describe('The type of a stage of calls', function () {
+  this.timeout(2000);
+  const idOf = async ({ id }: Row): Promise<number> => id;
+
+  it('is that of what the calls return, at once or by a promise', async () => {
+    expect(await collect(typed<Stage<string>>()(buffer.map(rows(), ({ id }) => `#${id}`)))).to.deep.equal(['#1', '#2']);
+    expect(await collect(typed<Stage<number>>()(buffer.map(rows(), idOf)))).to.deep.equal([1, 2]);
+    const first = async (row: Row) => [row] as const;
+    expect(await collect(typed<Stage<readonly [Row]>>()(buffer.map(rows(), first)))).to.deep.equal([
+      [{ id: 1 }],
+      [{ id: 2 }],
+    ]);
+    const cached = (row: Row): number | Promise<number> => (row.id === 1 ? row.id : idOf(row));
+    expect(await collect(typed<Stage<number>>()(buffer.map(rows(), cached)))).to.deep.equal([1, 2]);
+    const thenable = ({ id }: Row): PromiseLike<number> => Promise.resolve(id);
+    expect(await collect(typed<Stage<number>>()(buffer.map(rows(), thenable)))).to.deep.equal([1, 2]);
+    const nothing = async (): Promise<void> => {};
+    expect(await collect(typed<Stage<void>>()(buffer.map(rows(), nothing)))).to.deep.equal([undefined, undefined]);
+  });
+
+  it('is the same with options, from any source, and behind other stages', async () => {
+    const options = { concurrency: 2, bufferSize: 4, name: 'ids' };
+    const signalled = (word: string, { signal }: SourceContext): string => word + typed<AbortSignal>()(signal).aborted;
+    expect(await collect(typed<Stage<number>>()(buffer.map(rows(), idOf, options)))).to.deep.equal([1, 2]);
+    expect(await collect(typed<Stage<string>>()(buffer.map(words(), signalled)))).to.deep.equal(['afalse']);
+    const sources = [
+      typed<Stage<Row>>()(buffer.map(buffer(rows()), (row) => typed<Row>()(row))),
+      typed<Stage<Row>>()(
+        buffer.map(
+          () => rows(),
+          (row) => typed<Row>()(row),
+        ),
+      ),
+      typed<Stage<Row>>()(
+        buffer.map(
+          async ({ signal }) => [{ id: Number(signal.aborted) }],
+          (row) => typed<Row>()(row),
+        ),
+      ),
+      typed<Stage<Row>>()(buffer.map(ReadableStream.from(rows()), (row) => typed<Row>()(row))),
+      typed<Stage<Row>>()(buffer.map([Promise.resolve({ id: 1 })], (row) => typed<Row>()(row))),
+    ];
+    expect((await Promise.all(sources.map((stage) => collect(stage)))).flat()).to.have.lengthOf(8);
+    const doubled = buffer.map(buffer.map(rows(), idOf), (id) => typed<number>()(id) * 2);
+    expect(await collect(typed<Stage<number>>()(doubled))).to.deep.equal([2, 4]);
+  });
+
+  it('is kept inside a generic function', async () => {
+    const mapped = <T, U>(source: AsyncIterable<T>, fn: (item: T) => Promise<U>): Stage<U> => buffer.map(source, fn);
+    expect(await collect(typed<Stage<number>>()(mapped(rows(), idOf)))).to.deep.equal([1, 2]);
+  });
+
+  it('lets no wrong call pass', async () => {
+    const shout = (word: string): string => `${word}!`;
+    const withLimit = (row: Row, limit: number): boolean => row.id < limit;
+    const refused = [
+      // @ts-expect-error -- the items are rows
+      buffer.map(rows(), shout),
+      // @ts-expect-error -- a row has no name
+      buffer.map(rows(), (row) => row.name),
+      // @ts-expect-error -- what comes second is { signal }
+      buffer.map(rows(), withLimit),
+      // @ts-expect-error -- the results are numbers
+      buffer.map<Row, string>(rows(), idOf),
+    ];
+    expect(refused).to.have.lengthOf(4);
+    // @ts-expect-error -- the results are numbers
+    const strings: AsyncIterable<string> = buffer.map(rows(), idOf);
+    expect(await collect(strings)).to.deep.equal([1, 2]);
+  });
+});
+
 describe('A stage, for the compiler,', function () {
   this.timeout(2000);
 

@@ -124,6 +124,25 @@ export function readers(): void {
   void [words, rowsOnly, rowStage, reader];
 }
 
+export function calls(): void {
+  const idOf = async (row: Row, context: SourceContext): Promise<number> => (context.signal.aborted ? 0 : row.id);
+  typed<Stage<number>>()(buffer.map(stage, idOf, { concurrency: 8, bufferSize: 16, name: 'ids' }));
+  typed<Stage<string>>()(
+    buffer.map(
+      () => stage,
+      ({ id }, { signal: own }) => `${id} ${typed<AbortSignal>()(own).aborted}`,
+    ),
+  );
+  typed<Stage<number>>()(buffer.map(stage, (row): number | Promise<number> => row.id));
+  // @ts-expect-error -- a row has no name
+  buffer.map(stage, (row) => row.name);
+  // @ts-expect-error -- the items are rows
+  buffer.map(stage, (word: string) => word);
+  // @ts-expect-error -- the results are numbers
+  const words: AsyncIterable<string> = buffer.map(stage, idOf);
+  void words;
+}
+
 export async function operators(): Promise<void> {
   const options: OperatorOptions = { concurrency: 2, signal };
   typed<Stage<string>>()(stage.map((row, context: SourceContext) => `${row.id} ${context.signal.aborted}`, options));
