@@ -50,14 +50,14 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   isCleaned = false;
   /** Whether a loop has left while others wait: the stage is destroyed when the step under way has answered one of them. */
   isLeft = false;
-  /** Has Node emit 'close', if it learnt of the end when the stage was closed already. */
+  /** Has Node emit 'close'. Only where Node learns of the end after the stage was closed. */
   #lateCallback: ((error?: Error | null) => void) | undefined;
   readonly #stage: Readable;
   readonly #content: Content<T>;
   #ending: Ending | undefined;
   /** What the stage was destroyed with. */
   #failure: Failure | undefined;
-  /** Whether that was made for a generator which reads by listening for events. */
+  /** Whether that error is the package's own, made for a generator that reads by listening to events. */
   #isFailureMade = false;
   /** Whether the consumers of loops know how it ended. */
   #isTold = false;
@@ -65,7 +65,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   #isSilent = false;
   /** Whether its reader has left: reads under way get what the step yields. */
   #isLeftNow = false;
-  /** The generator for which the stage was destroyed. Whether a reader is its, and what becomes of it. */
+  /** Where the stage was destroyed because the generator that reads it was: which readers are its, and how far it is. */
   #closedFor: { isTheirs: (reader: Reader) => boolean; ending: Ending } | undefined;
 
   constructor(stage: Readable, content: Content<T>, group: Group) {
@@ -161,7 +161,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
   leave(reader: Reader, value: unknown): Promise<Result<T>> {
     const done = value === undefined ? DONE : doneWith(value);
     if (this.isFinished) return Promise.resolve(done);
-    // Others that come back for more are still to learn that it was destroyed.
+    // Other readers still learn that the stage was destroyed, when they ask again.
     reader.hasLeft = true;
     if (!this.isClosed) this.#leaveBy(reader);
     return this.#whenReleased(reader, done);
@@ -224,7 +224,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     this.node.destroy(failure?.eventError);
   }
 
-  /** What the stage is destroyed with unless somebody says: while its pipeline is, with the same. */
+  /** The error for a `destroy()` that gives none. While the whole pipeline is destroyed, it is that of the pipeline. */
   fatalError(): Error | undefined {
     const { fate } = this.group;
     if (fate === undefined || this.isClosed || this.isFinished) return undefined;

@@ -10,10 +10,10 @@ import { type Handle, type Member, Members } from './members.ts';
 /** How many sources may be called one within the other; deeper down, a call waits for the stack to unwind. */
 const MAX_DEPTH = 64;
 
-/** A reader behind which more stages than this may be is taken for none of theirs when one of them is closed. */
+/** A reader that may belong to more stages than this is left alone when one of them is closed. */
 const MOST_CANDIDATES = 32;
 
-/** In a pipeline with more open stages than this, they are not looked at for each new reader, which may be that of any. */
+/** With more open stages in a pipeline than this, a new reader may belong to any of them: they are not looked at one by one. */
 const MOST_LOOKED_AT = 1000;
 
 /** A stage, as the stages that it reads, or that read it, know it. */
@@ -34,7 +34,7 @@ export interface PossibleReader {
   canOnlyBe(reading: Place<any>): boolean;
 }
 
-/** Is told of a stage that goes along with one that is destroyed. `isAlone`: nobody else is known to read it. */
+/** Called with each stage that a destroyed one was reading. `isAlone`: nobody else is known to read it. */
 type Visit<S> = (read: S, isAlone: boolean, reader?: PossibleReader) => void;
 
 /** Told when a generator waits for a stage, and when it is answered. */
@@ -98,19 +98,19 @@ export class Place<S extends ReadingStage> implements Member {
   #startedIn = 0;
   /** The stages that are known to read this one. */
   #readers: Place<S>[] = NONE;
-  /** Whether some reader was made outside of any step: its iterator may be of use to others. */
+  /** Whether some reader was made outside of any step, by somebody who may hand it on. */
   #isReadElsewhere = false;
   /** The stages of the pipeline that this one is known to read. */
   #reads: Members<Place<S>> | undefined;
   /** Stages of other pipelines that were asked within the present step. */
   #nested: Place<S>[] = NONE;
-  /** Stages that nobody reads any more, but to which this one may come. */
+  /** Stages that nobody reads any more, but that this one may still read. */
   #abandoned: Members<Place<S>> | undefined;
   /** Readers behind which this stage may be. */
   #possible: Members<Handle<PossibleReader>> | undefined;
   /** Whether it is known what its generator was reading when the stage was destroyed in the middle of a step. */
   #isAttributed = false;
-  /** Until then, what to do when it is. */
+  /** What to do as soon as that is known. */
   #visit: Visit<any> | undefined;
 
   constructor(handle: Handle<S>, places: Places) {
@@ -187,12 +187,12 @@ export class Place<S extends ReadingStage> implements Member {
     return this.#readers.length === 0 && !this.#isReadElsewhere;
   }
 
-  /** The stage to which this one was left is over: it may have been the last one that could come to read this one. */
+  /** A stage that might have come to read this one is over. It may have been the last that could. */
   #closeUnlessLeftTo(others: Place<S>[]): void {
     if (!this.isGone && this.#isAbandoned && !this.#isLeftToOneOf(others)) inTurn(() => this.stage?.cancel(undefined));
   }
 
-  /** Leaves this stage to one that can come to read it. Only that one looks at it again: the cost of an end does not grow. */
+  /** Leaves this stage to one that may come to read it. Only that one looks at it again, so that an end stays cheap. */
   #isLeftToOneOf(others: Iterable<Place<S>>): boolean {
     for (const other of others) {
       if (other === this || !other.wasGiven(this)) continue;
@@ -226,7 +226,7 @@ export class Place<S extends ReadingStage> implements Member {
     this.#claimRead();
   }
 
-  /** Visits the one read under way that can only be this generator's. If there are several, some may be of others. */
+  /** Visits the read under way that can only be this generator's, if there is just one: of several, some may be others'. */
   #claimRead(): void {
     const found: PossibleReader[] = [];
     for (const { target } of this.#possible ?? NONE) if (target?.canOnlyBe(this)) found.push(target);

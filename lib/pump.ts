@@ -50,7 +50,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
 
   readonly #stage: Readable;
   readonly #bufferSize: number;
-  /** There is one where there is a function to get it. */
+  /** Only where there is a function to call with it: the source, or that of `buffer.map`. */
   readonly #signal: StageSignal | undefined;
   readonly #calls: Calls<any, T> | undefined;
   readonly #label: string | number;
@@ -152,7 +152,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     return Promise.resolve({ done: false, value });
   }
 
-  /** The end was pushed, but nobody has looked behind the last value. */
+  /** The end has gone to Node's buffer, behind a value that a loop has taken. */
   #endBehindStream(): Promise<Result<T>> {
     this.lifecycle.end();
     return Promise.resolve(DONE);
@@ -353,7 +353,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     this.#lineHasChanged();
   }
 
-  /** The next step is asked for first, so that its I/O starts before a reader that computes keeps it from starting. */
+  /** The source is asked for its next value first: a reader that computes would hold up the I/O of that step. */
   #handOver(result: Result<T> | undefined, failure: Failure | undefined, waiting: Waiting<T>): void {
     const { reader, resolve, reject } = waiting;
     if (this.readers.length === 0) this.lifecycle.handle.release();
@@ -384,7 +384,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
 
   #lineHasChanged(): void {
     const { isLeft } = this.lifecycle;
-    // Those for whom a stage that was left went on do not wait any more.
+    // The stage was left while others waited for its step, and they have their answers now.
     if (isLeft && this.readers.length === 0) return this.lifecycle.leaveNow();
     if (this.#stream !== undefined) this.#drainInto(this.#stream);
     if (this.meter !== undefined) this.measure();
@@ -425,7 +425,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     });
   }
 
-  /** A call has failed, the error of which comes before one of this clean-up. A long step of the source does not hold it up. */
+  /** A call has failed: its error counts, not one of this clean-up. A long step of the source does not hold it up. */
   #closeSource(calls: Calls<any, T>, onReleased: () => void): void {
     calls.closing ??= this.#returnSource();
     const isStepping = (): boolean => this.#isAsking;
@@ -453,7 +453,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     if (!this.lifecycle.isClosed) this.#advance();
   }
 
-  /** That of the first failed call in line, which a consumer will get. */
+  /** The first failure in line, which is the one that a consumer will get. */
   get #firstFailure(): Failure | undefined {
     let answer = this.#answers.first;
     while (answer !== undefined && answer.failure === undefined) answer = answer.behind;
@@ -481,7 +481,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     this.#answers.drain();
     if (this.readers.length === 0 || first === undefined) return;
     if (this.#calls !== undefined && isPending(first)) this.#calls.lateAnswer = first;
-    // Their turn comes when those have been let go who get nothing.
+    // After those who get nothing have been answered.
     else queueMicrotask(() => this.lifecycle.answeredLate(first.result ?? DONE));
   }
 
