@@ -139,6 +139,29 @@ export function mayLeaveOpen(graph: Graph): boolean {
   return some(graph, ({ kind }) => kind === 'left open' || kind === 'in turn');
 }
 
+/** Whether it may go on reading while the generator that it works for is idle. */
+function readsInBackground({ kind }: Step): boolean {
+  return kind === 'adapter' || kind === 'channel' || kind === 'ahead';
+}
+
+function makesStages(part: Head | Step): boolean {
+  return 'graph' in part || 'left' in part || part.kind === 'recursion';
+}
+
+/** `isReadInBackground`: by who reads the graph. */
+export function withKnownMakers({ head, steps }: Graph, isReadInBackground = false): Graph {
+  let isBehind = isReadInBackground;
+  const wrapped = <T extends Head | Step>(part: T): T => {
+    const isMaker = isBehind && makesStages(part);
+    const made = isMaker && 'bufferSize' in part && part.bufferSize === undefined ? { ...part, bufferSize: 1 } : part;
+    const isStage = 'bufferSize' in made && made.bufferSize !== undefined;
+    isBehind = readsInBackground(made as Step) || (isBehind && !isStage);
+    return made;
+  };
+  const known = steps.toReversed().map(wrapped).toReversed();
+  return { head: wrapped(head), steps: known };
+}
+
 /** A stream cannot carry what is not truthy. */
 export function hasStreams(graph: Graph): boolean {
   return some(graph, (part) => part.kind === 'adapter');

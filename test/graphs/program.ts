@@ -17,6 +17,7 @@ import {
   type Timing,
   type Transformation,
   type Values,
+  withKnownMakers,
 } from './graph.ts';
 import { readByHand } from './readers.ts';
 import { adapted, unadapted } from './streams.ts';
@@ -96,7 +97,12 @@ export class Program {
     );
   }
 
-  #build({ head, steps }: Graph, place: Place): Values {
+  /**
+   * What makes stages is a stage itself where it is read in the background: else a stage that it makes and reads while the
+   * generator that it works for is idle looks like one that is read from outside.
+   */
+  #build(graph: Graph, place: Place, isReadInBackground?: boolean): Values {
+    const { head, steps } = withKnownMakers(graph, isReadInBackground);
     let last = this.#stage(head, this.#head(head, place), `${place.path}:`);
     for (const [index, step] of steps.entries()) {
       const inputCanFail = canFail({ head, steps: steps.slice(0, index) });
@@ -113,8 +119,8 @@ export class Program {
     return last;
   }
 
-  #inner(graph: Graph, { path, attempt }: Place, letter: string): Values {
-    return this.#build(graph, { path: path + letter, attempt });
+  #inner(graph: Graph, { path, attempt }: Place, letter: string, isReadInBackground?: boolean): Values {
+    return this.#build(graph, { path: path + letter, attempt }, isReadInBackground);
   }
 
   #stage(part: Exclude<Head | Step, { kind: 'adapter' | 'calls' }>, body: AsyncGenerator<string>, key: string): Values {
@@ -178,7 +184,8 @@ export class Program {
 
   #fanIn(head: FanIn, place: Place): AsyncGenerator<string> {
     const left = this.#inner(head.left, place, 'l');
-    const right = this.#inner(head.right, place, 'r');
+    // Read on, where the generator goes on without it.
+    const right = this.#inner(head.right, place, 'r', ['loser', 'left open'].includes(head.kind));
     const isCertain = !canFail(head.left) || !canFail(head.right);
     switch (head.kind) {
       case 'concat':
