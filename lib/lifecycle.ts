@@ -104,7 +104,6 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
 
   /** A loop has been handed the error. */
   fail(failure: Failure, reader: Reader): void {
-    if (reader.owner !== undefined) reader.owner.failedRead = failure;
     this.#isTold = true;
     this.#isSilent = true;
     this.failStream(failure, reader);
@@ -112,6 +111,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
 
   /** The error is next in line for a stream. */
   failStream(failure: Failure, reader: Reader): void {
+    reader.fails(failure);
     if (this.isClosed) return;
     this.#failure = failure;
     // A loop that looks ahead by `read()` learns of it when it asks again.
@@ -269,7 +269,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     if (error !== null) this.#failure ??= new Failure(error);
     this.#content.meter?.stops(this.#failure, isByHand);
     const ending = (this.#ending ??= new Ending(this));
-    // If it comes out of the step under way again, it is not the generator's own.
+    // If it comes out of the step under way, it is not the generator's own.
     if (this.isStepping && this.place.failedRead !== undefined) ending.expects(this.place.failedRead.error);
     this.#content.clear();
     this.#letReadersGo();

@@ -83,7 +83,7 @@ export class Place<S extends ReadingStage> implements Member {
 
   /** Whether its generator was handed a value within the step under way, and may be at work on that. */
   isFed = false;
-  /** What a read of its generator has failed with within the step under way. */
+  /** What a read that may be its generator's has failed with last. Operators hand it on only later. */
   failedRead: Failure | undefined;
   /** Whether one of its readers goes on in the background, as operators and libraries do, and may work for it. */
   hasBackground = false;
@@ -140,7 +140,6 @@ export class Place<S extends ReadingStage> implements Member {
     const outer = calling;
     calling = this;
     this.isFed = false;
-    this.failedRead = undefined;
     depth++;
     if (this.#nested !== NONE) this.#nested = NONE;
     return outer;

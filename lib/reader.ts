@@ -13,6 +13,7 @@
  * destroyed in the middle of a step takes along what only it can be reading. In doubt, a stage is left alone: that is
  * what the unbuffered chain does, and a stage that is destroyed wrongly loses values.
  */
+import type { Failure } from './errors.ts';
 import { NONE } from './list.ts';
 import { Handle } from './members.ts';
 import { calling, type Outer, type Place, type PossibleReader, type ReadingStage } from './place.ts';
@@ -50,6 +51,12 @@ export class Reader implements PossibleReader {
     } else if (calling !== this.owner || !this.isInside) {
       this.#belongsTo(calling);
     }
+  }
+
+  /** It is handed an error. */
+  fails(failure: Failure): void {
+    if (this.owner !== undefined) this.owner.failedRead = failure;
+    else for (const candidate of this.#candidates) candidate.failedRead = failure;
   }
 
   /**

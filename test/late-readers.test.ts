@@ -16,6 +16,7 @@ import {
   paced,
   type Program,
   rescuing,
+  slowly,
 } from './twins.ts';
 
 const SIZES = [1, 16];
@@ -404,6 +405,43 @@ describe('A generator that is left before its first read', function () {
         });
       }
     }
+  }
+});
+
+describe('A late generator that is left when an operator has an error for it', function () {
+  this.timeout(2000);
+
+  async function* first<T>(source: AsyncIterable<T>, count: number): AsyncGenerator<T> {
+    let taken = 0;
+    for await (const value of source) {
+      if (taken++ === count) return;
+      yield value;
+    }
+  }
+
+  for (const [pauseName, pause] of Object.entries(pauses)) {
+    it(`tells nobody of it, since the step had run ahead (${pauseName})`, async () => {
+      const program: Program = ({ wrap, read }) => {
+        const failing = read(wrap(failingAfter(1, BOOM)));
+        const slow = wrap(paced(9));
+        const pairs = async function* (): AsyncGenerator<[number, number]> {
+          await pause();
+          const sides = [failing, slow].map((side) => side[Symbol.asyncIterator]());
+          try {
+            for (;;) {
+              const [left, right] = await Promise.all(sides.map((side) => side.next()));
+              yield [left!.value as number, right!.value as number];
+            }
+          } finally {
+            for (const side of sides) await side.return?.();
+          }
+        };
+        return wrap(first(wrap(pairs()), 1));
+      };
+      const twice = <T>(stage: Stage<T>): AsyncIterable<T> => stage.flatMap((value) => [value, value]);
+      expect((await slowly(program(buffered(1, twice)))).values).to.deep.equal([[1, 1]]);
+      expect((await slowly(program(buffered(1, twice)))).error).to.equal(undefined);
+    });
   }
 });
 

@@ -144,16 +144,19 @@ function readsInBackground({ kind }: Step): boolean {
   return kind === 'adapter' || kind === 'channel' || kind === 'ahead';
 }
 
-function makesStages(part: Head | Step): boolean {
-  return 'graph' in part || 'left' in part || part.kind === 'recursion';
+/** Whether it makes stages, or awaits something before it reads one. */
+function readsUnseen(part: Head | Step): boolean {
+  return (
+    'graph' in part || 'left' in part || part.kind === 'recursion' || ('first' in part && part.first !== undefined)
+  );
 }
 
 /** `isReadInBackground`: by who reads the graph. */
-export function withKnownMakers({ head, steps }: Graph, isReadInBackground = false): Graph {
+export function withKnownReaders({ head, steps }: Graph, isReadInBackground = false): Graph {
   let isBehind = isReadInBackground;
   const wrapped = <T extends Head | Step>(part: T): T => {
-    const isMaker = isBehind && makesStages(part);
-    const made = isMaker && 'bufferSize' in part && part.bufferSize === undefined ? { ...part, bufferSize: 1 } : part;
+    const isUnseen = isBehind && readsUnseen(part);
+    const made = isUnseen && 'bufferSize' in part && part.bufferSize === undefined ? { ...part, bufferSize: 1 } : part;
     const isStage = 'bufferSize' in made && made.bufferSize !== undefined;
     isBehind = readsInBackground(made as Step) || (isBehind && !isStage);
     return made;

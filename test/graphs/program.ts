@@ -17,7 +17,7 @@ import {
   type Timing,
   type Transformation,
   type Values,
-  withKnownMakers,
+  withKnownReaders,
 } from './graph.ts';
 import { readByHand } from './readers.ts';
 import { adapted, unadapted } from './streams.ts';
@@ -98,11 +98,11 @@ export class Program {
   }
 
   /**
-   * What makes stages is a stage itself where it is read in the background: else a stage that it makes and reads while the
-   * generator that it works for is idle looks like one that is read from outside.
+   * What makes stages, or is late, is a stage itself where it is read in the background: else a stage that it reads first while
+   * the generator that it works for is idle looks like one that is read from outside.
    */
   #build(graph: Graph, place: Place, isReadInBackground?: boolean): Values {
-    const { head, steps } = withKnownMakers(graph, isReadInBackground);
+    const { head, steps } = withKnownReaders(graph, isReadInBackground);
     let last = this.#stage(head, this.#head(head, place), `${place.path}:`);
     for (const [index, step] of steps.entries()) {
       const inputCanFail = canFail({ head, steps: steps.slice(0, index) });
