@@ -38,6 +38,7 @@ const MOST: Record<string, number> = {
   'bytes-pipeline': 62_000,
   'bytes-stage': 19_500,
   'bytes-value': 1250,
+  'bytes-left': 300,
   idle: 5500,
   running: 9500,
   blocked: 8600,

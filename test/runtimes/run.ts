@@ -29,7 +29,7 @@ interface Report {
 }
 
 /** The tests of random programs and of memory are run in full by `npm test`; here, each is run on eight runtimes. */
-const AMOUNTS = { RUNS: '500', VALUES: '100000', STAGES: '2000' };
+const AMOUNTS = { RUNS: '300', VALUES: '50000', STAGES: '1000' };
 
 /** The snippets of the documents are programs of their own, most of which need no other runtime than that of `npm test`. */
 const LEFT_OUT = 'test/documents.test.ts';
