@@ -84,7 +84,7 @@ async function allocated(chain: () => AsyncIterable<number>): Promise<number> {
 }
 
 async function leftBehind(chain: () => AsyncIterable<number>): Promise<number> {
-  const collectYoung = (): void => void globalThis.gc!({ type: 'minor' });
+  const collectYoung = (): void => globalThis.gc!({ type: 'minor' });
   await run(chain, PIPELINES);
   const rounds: number[] = [];
   for (let round = 0; round < ROUNDS; round++)

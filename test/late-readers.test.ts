@@ -422,11 +422,11 @@ describe('A late generator that is left when an operator has an error for it', f
   for (const [pauseName, pause] of Object.entries(pauses)) {
     it(`tells nobody of it, since the step had run ahead (${pauseName})`, async () => {
       const program: Program = ({ wrap, read }) => {
-        const failing = read(wrap(failingAfter(1, BOOM)));
+        const input = read(wrap(failingAfter(1, BOOM)));
         const slow = wrap(paced(9));
         const pairs = async function* (): AsyncGenerator<[number, number]> {
           await pause();
-          const sides = [failing, slow].map((side) => side[Symbol.asyncIterator]());
+          const sides = [input, slow].map((side) => side[Symbol.asyncIterator]());
           try {
             for (;;) {
               const [left, right] = await Promise.all(sides.map((side) => side.next()));

@@ -191,7 +191,7 @@ export class Program {
       case 'concat':
         return concat(left, right, head);
       case 'zip':
-        return zip(left, right, head, isCertain);
+        return zip(this.#handedOn(head.left, left), this.#handedOn(head.right, right), head, isCertain);
       case 'merge':
         return merge([left, right], head.after);
       case 'race':
@@ -199,6 +199,14 @@ export class Program {
       default:
         return loser(left, right, head);
     }
+  }
+
+  /**
+   * By a stage, if it is a stream. When one that has read ahead fails while the generator waits for the other side, and is left, its
+   * error cannot be told from one of the generator's clean-up.
+   */
+  #handedOn({ steps }: Graph, side: Values): Values {
+    return steps.at(-1)?.kind === 'adapter' ? this.#mode.wrap(passed(side), 1, false) : side;
   }
 
   // Fan-out
