@@ -13,19 +13,23 @@ export interface Runtime {
   flags: string[];
   /** What runs mocha: on Node.js a program that adds the flags of .mocharc.json. */
   mocha: string;
+  /** Whether the tests of memory, which take longest, are run as well: on the newest of each. */
+  hasMemoryTests: boolean;
 }
 
 export const folder: string = fileURLToPath(new URL('.', import.meta.url));
 export const root: string = fileURLToPath(new URL('../..', import.meta.url));
 
-const NODES = ['node20-oldest', 'node20', 'node22-oldest', 'node22', 'node24', 'node26'];
+const NEWEST = 'node26';
+const NODES = ['node20-oldest', 'node20', 'node22-oldest', 'node22', 'node24', NEWEST];
 
 /** All of them; fails if one cannot be run. */
 export function runtimes(): Runtime[] {
   const inProcess = 'node_modules/mocha/lib/cli/cli.js';
-  const nodes = NODES.map((name) =>
-    found('Node.js', `${name}/bin/node`, ['--expose-gc'], 'node_modules/mocha/bin/mocha.js'),
-  );
+  const nodes = NODES.map((name) => ({
+    ...found('Node.js', `${name}/bin/node`, ['--expose-gc'], 'node_modules/mocha/bin/mocha.js'),
+    hasMemoryTests: name === NEWEST,
+  }));
   const bun = found('Bun', 'bun/bin/bun', ['--expose-gc'], inProcess);
   const deno = found('Deno', 'deno/deno', ['run', '--allow-all', '--v8-flags=--expose-gc'], inProcess);
   return [...nodes, bun, deno];
@@ -34,5 +38,5 @@ export function runtimes(): Runtime[] {
 function found(name: RuntimeName, path: string, flags: string[], mocha: string): Runtime {
   const binary = `${folder}node_modules/${path}`;
   const [version] = /\d+\.\d+\.\d+/.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' })) ?? ['?'];
-  return { name, binary, title: `${name} ${version}`, flags, mocha };
+  return { name, binary, title: `${name} ${version}`, flags, mocha, hasMemoryTests: true };
 }
