@@ -8,6 +8,7 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
+import { collectGarbage, expectCollected } from './garbage.ts';
 import { collect, failingAfter, outcomeOf, pass, range, settle, turn } from './helpers.ts';
 import { BOOM } from './subject.ts';
 
@@ -18,20 +19,6 @@ const MANY = Number(process.env['STAGES'] ?? 20_000);
 /** What a generator reads for each value. */
 interface Page {
   rows: number[];
-}
-
-/** Collects all that nothing refers to; what has just been used lives until the end of the turn. */
-async function collectGarbage(): Promise<void> {
-  for (let round = 0; round < 3; round++) {
-    await turn(2);
-    globalThis.gc!();
-  }
-}
-
-/** Fails if those referred to have stayed: a leak keeps all. An inline cache may hold one; Bun's collector misses more. */
-function expectCollected(references: WeakRef<object>[]): void {
-  const left = references.filter((reference) => reference.deref() !== undefined);
-  expect(left).to.have.length.below('bun' in process.versions ? references.length / 2 : 3);
 }
 
 type Rows = AsyncGenerator<number>;
@@ -201,8 +188,8 @@ for (const [use, run] of Object.entries(uses)) {
         for (let taken = 0; taken < 30; taken++) expect(await iterator.next()).to.have.property('done', false);
         await settle();
         await collectGarbage();
-        expectCollected(stages.slice(0, stages.length * 0.6));
-        expectCollected(pages.slice(0, 18));
+        await expectCollected(stages.slice(0, stages.length * 0.6), 2);
+        await expectCollected(pages.slice(0, 18), 2);
         expect((await iterator.next()).done).to.equal(false);
         // An error that it hands to a stage of another pipeline would take the next one along.
         await settle();
