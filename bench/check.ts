@@ -38,7 +38,7 @@ const MOST: Record<string, number> = {
   'bytes-pipeline': 50_000,
   'bytes-stage': 16_000,
   'bytes-value': 1150,
-  'bytes-left': 300,
+  'bytes-left': 2500,
   idle: 4700,
   running: 7200,
   blocked: 7000,
