@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { LOOP, type Mapper, mappers } from './mappers.ts';
-import { measured, type Measurements, type Mode } from './measurement.ts';
+import { counted, only, type Workloads } from './workload.ts';
 
 const CONCURRENCY = 6;
 /** The value whose call, or in whose place the source, fails. The calls before it take longer. */
@@ -52,15 +52,17 @@ const QUESTIONS: Record<string, [title: string, plan: Plan, answer: (run: Run) =
   quiet: ['no unhandled rejection', { ...FAILING_CALL, ...LEFT }, ({ unhandled }) => unhandled === 0],
 };
 
-export async function measure(_id: string, _mode: Mode): Promise<Measurements> {
-  const { [LOOP]: _, ...concurrent } = mappers;
-  const measurements: Measurements = {};
-  for (const [id, [title, plan, answer]] of Object.entries(QUESTIONS))
-    measurements[`map-${id}`] = await measured(title, 'yes or no', concurrent, async (map) =>
-      Number(answer(await outcomeOf(map, plan))),
-    );
-  return measurements;
-}
+const concurrent = only(
+  mappers,
+  Object.keys(mappers).filter((name) => name !== LOOP),
+);
+
+export const behaviour: Workloads = Object.fromEntries(
+  Object.entries(QUESTIONS).map(([id, [title, plan, answer]]) => [
+    `map-${id}`,
+    counted({ title, unit: 'yes or no' }, concurrent, async (map) => Number(answer(await outcomeOf(map, plan)))),
+  ]),
+);
 
 /** One run, and what has come of it. The clean-up of the source takes some turns. */
 async function outcomeOf(map: Mapper, { callError, sourceError, most = Infinity }: Plan) {

@@ -1,6 +1,9 @@
-/** Runs one workload in a process of its own, so that what V8 learns from one does not bear on the next. */
-import { type Bench, type Mode, MODES } from './measurement.ts';
+/** Answers in a process of its own, so that what V8 learns from one workload does not bear on the next. */
+import { type Mode, MODES, type Outcomes } from './workload.ts';
+import { workloads } from './workloads.ts';
 
-const [file, id, mode] = process.argv.slice(2) as [string, string, Mode['name']];
-const { measure } = (await import(new URL(`./${file}.js`, import.meta.url).href)) as Bench;
-process.send!(await measure(id, MODES[mode]), () => process.exit());
+/** The name of the only contender that is asked, if not all are. */
+const [mode, name, ...ids] = process.argv.slice(2) as [Mode['name'], string, ...string[]];
+const answers: Record<string, Outcomes> = {};
+for (const id of ids) answers[id] = await workloads[id]!.run(MODES[mode], name === '' ? workloads[id]!.names : [name]);
+process.send!(answers, () => process.exit());

@@ -4,12 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 /** Turns of the event loop without a timer after which work is taken to hang. */
 const PATIENCE = 200;
 
-interface Timer {
-  at: number;
-  fire: () => void;
-}
-
-let virtual: { now: number; timers: Timer[] } | undefined;
+let virtual: { now: number; timers: { at: number; fire: () => void }[] } | undefined;
 
 /** Waits: on the virtual clock where there is one. */
 export function pause(milliseconds: number): Promise<void> {
@@ -31,15 +26,12 @@ export function compute(milliseconds: number): void {
 
 /** @param turns - Turns of the event loop in which everything that a timer has set off comes to rest. */
 export async function inVirtualTime<T>(work: () => Promise<T>, turns = 1): Promise<T> {
-  const clock = (virtual = { now: 0, timers: [] as Timer[] });
+  const clock: typeof virtual = (virtual = { now: 0, timers: [] });
   const { now } = performance;
   performance.now = () => clock.now;
   try {
-    const result = work();
     let isSettled = false;
-    const settled = (): void => void (isSettled = true);
-    // Handled below, too: here only to see that it has settled.
-    void result.then(settled, settled);
+    const result = work().finally(() => (isSettled = true));
     for (let idle = 0; !isSettled && idle < PATIENCE; idle++) {
       for (let i = 0; i < turns; i++) await turn();
       const timer = clock.timers.shift();
@@ -56,14 +48,7 @@ export async function inVirtualTime<T>(work: () => Promise<T>, turns = 1): Promi
   }
 }
 
-/** The milliseconds that work takes in virtual time. */
-export function virtualTime(work: () => Promise<unknown>, turns?: number): Promise<number> {
-  return inVirtualTime(async () => {
-    await work();
-    return performance.now();
-  }, turns);
-}
-
+/** Milliseconds for a value of a stage. */
 export type DurationOf = (stage: number, index: number) => number;
 
 /**
@@ -86,23 +71,23 @@ export function scheduleEnd(sizes: number[], count: number, duration: DurationOf
 }
 
 /**
- * The same for `buffer.map` behind a generator: a value is asked for when a call is free, and value i - bufferSize has been
- * taken; its call starts when it has come.
+ * The same for `buffer.map` behind a generator: a value is asked for when one of `size` calls is free, and value i - size has
+ * been taken; its call starts when it has come.
  */
 export function mapScheduleEnd(
-  { concurrency, bufferSize }: { concurrency: number; bufferSize: number },
+  size: number,
   count: number,
-  sourceTime: (index: number) => number,
+  sourceTime: number,
   callTime: (index: number) => number,
 ): number {
   const ends: number[] = [];
-  const taken: number[] = [];
   let yielded = 0;
+  let taken: number[] = [];
   for (let i = 0; i < count; i++) {
-    const free = i < concurrency ? 0 : ends.toSorted((a, b) => a - b)[i - concurrency]!;
-    yielded = Math.max(yielded, free, taken[i - bufferSize] ?? 0) + sourceTime(i);
+    const free = ends.toSorted((a, b) => a - b)[i - size] ?? 0;
+    yielded = Math.max(yielded, free, taken[i - size] ?? 0) + sourceTime;
     ends.push(yielded + callTime(i));
     taken.push(Math.max(taken[i - 1] ?? 0, ends[i]!));
   }
-  return taken[count - 1]!;
+  return taken.at(-1)!;
 }

@@ -1,102 +1,97 @@
-/** How many promises and ticks does a value cost per stage? Unlike times, these are the same on every machine. */
+/** How many promises, ticks and readings of the clock does a value cost? Unlike times, these are the same on every machine. */
 import { createHook } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promiseHooks } from 'node:v8';
 
-import { contenders, OURS, READABLE_FROM, UNBUFFERED } from './contenders.ts';
+import { contenders, READABLE_FROM } from './contenders.ts';
 import { LOOP, mappers, OURS_MAP } from './mappers.ts';
-import { measured, type Measurements, type Mode, only } from './measurement.ts';
+import { observed, observing } from './throughput.ts';
 import { fresh } from './work.ts';
+import { counted, only, type Workload, type Workloads } from './workload.ts';
 
 const VALUES = 500;
 const STAGES = 3;
 
-/** Who waits for whom. */
-export interface Situation {
-  title: string;
-  sourceWaits: boolean;
-  readerWaits: boolean;
-}
-
-export const SITUATIONS: Record<string, Situation> = {
-  waits: { title: 'where the reader waits', sourceWaits: true, readerWaits: false },
-  ready: { title: 'where a value is ready', sourceWaits: false, readerWaits: true },
-};
-
 /** Counts what happens until it is told to stop. */
-export type Counter = () => () => number;
-
-export const COUNTERS: Record<string, Counter> = {
+const COUNTERS = {
   promises() {
     let count = 0;
     const stop = promiseHooks.onInit(() => count++) as unknown as () => void;
-    return () => {
-      stop();
-      return count;
-    };
+    return () => (stop(), count);
   },
   ticks() {
     let count = 0;
     const init = (_id: number, type: string): void => void (type === 'TickObject' && count++);
     const hook = createHook({ init }).enable();
-    return () => {
-      hook.disable();
-      return count;
-    };
+    return () => (hook.disable(), count);
+  },
+  reads() {
+    const { now } = performance;
+    let count = 0;
+    performance.now = () => (count++, now.call(performance));
+    return () => ((performance.now = now), count);
   },
 };
 
-export async function measure(_id: string, _mode: Mode): Promise<Measurements> {
-  const measurements: Measurements = {};
-  const chains = only(contenders, [UNBUFFERED, OURS, 'streaming-iterables', READABLE_FROM]);
-  for (const [id, situation] of Object.entries(SITUATIONS)) {
-    for (const [what, counter] of Object.entries(COUNTERS)) {
-      const title = `${what} per value and stage ${situation.title}`;
-      measurements[`${what}-${id}`] = await measured(title, what, chains, async (build, name) => {
-        const { steps } = (await fresh(name)).plain;
-        return perValue(counter, situation, STAGES, (source) => build(source, steps, 1));
-      });
-    }
-  }
-  const maps = only(mappers, [LOOP, OURS_MAP, 'Readable.map', 'p-map', 'streaming-iterables']);
-  for (const concurrency of [1, 8, 64]) {
-    const title = `promises per value, buffer.map with calls that never wait, concurrency ${concurrency}`;
-    measurements[`promises-m${concurrency}`] = await measured(title, 'promises', maps, (map) =>
-      perValue(COUNTERS['promises']!, { title, sourceWaits: false, readerWaits: false }, 1, (source) =>
-        map(source, async (value) => value, concurrency),
-      ),
-    );
-  }
-  return measurements;
-}
+/** Who waits for the other. */
+const SITUATIONS = { waits: 'the reader waits', ready: 'a value is ready', neither: 'nobody waits' };
+type Situation = keyof typeof SITUATIONS;
 
-export async function perValue(
-  counter: Counter,
-  { sourceWaits, readerWaits }: Situation,
-  stages: number,
+/** What one more value costs, without what it costs to build a chain, to end it, and to wait. */
+async function perValue(
+  counter: () => () => number,
+  situation: Situation,
   build: (source: AsyncGenerator<number>) => AsyncIterable<number>,
 ): Promise<number> {
   async function* source(count: number): AsyncGenerator<number> {
     for (let i = 0; i < count; i++) {
-      if (sourceWaits) await turn();
+      if (situation === 'waits') await turn();
       yield i;
     }
   }
   const read = async (count: number): Promise<void> => {
-    for await (const _ of build(source(count))) if (readerWaits) await turn();
+    for await (const _ of build(source(count))) if (situation === 'ready') await turn();
   };
   const wait = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i++) if (sourceWaits || readerWaits) await turn();
+    for (let i = 0; i < count; i++) if (situation !== 'neither') await turn();
   };
-  return ((await slope(counter, read)) - (await slope(counter, wait))) / stages;
-}
-
-/** What one more value costs, without what it costs to build a chain and to end it. */
-async function slope(counter: Counter, work: (count: number) => Promise<void>): Promise<number> {
-  const counted = async (count: number): Promise<number> => {
+  const of = async (work: (count: number) => Promise<void>, count: number): Promise<number> => {
     const stop = counter();
     await work(count);
     return stop();
   };
-  return ((await counted(2 * VALUES)) - (await counted(VALUES))) / VALUES;
+  const more = async (work: (count: number) => Promise<void>) =>
+    (await of(work, 2 * VALUES)) - (await of(work, VALUES));
+  return ((await more(read)) - (await more(wait))) / VALUES;
 }
+
+const chains = { ...observed, ...only(contenders, ['streaming-iterables', READABLE_FROM]) };
+
+function perStage(unit: keyof typeof COUNTERS, situation: Situation, atMost = Infinity): Workload {
+  const question = { title: `${unit} per value and stage where ${SITUATIONS[situation]}`, unit, atMost };
+  return counted(question, chains, async (build, _mode, name) => {
+    const { steps } = (await fresh(name)).plain;
+    const count = () => perValue(COUNTERS[unit], situation, (source) => build(source, steps, 1));
+    return (await observing(name, count)) / STAGES;
+  });
+}
+
+function perCall(concurrency: number): Workload {
+  const title = `promises per value, buffer.map with calls that never wait, concurrency ${concurrency}`;
+  const asked = only(mappers, [LOOP, OURS_MAP, 'Readable.map', 'p-map', 'streaming-iterables']);
+  return counted({ title, unit: 'promises', atMost: 8 }, asked, (map) =>
+    perValue(COUNTERS.promises, 'neither', (source) => map(source, async (value) => value, concurrency)),
+  );
+}
+
+export const counts: Workloads = {
+  'promises-waits': perStage('promises', 'waits', 6),
+  'ticks-waits': perStage('ticks', 'waits', 0),
+  'reads-waits': perStage('reads', 'waits'),
+  'promises-ready': perStage('promises', 'ready', 5),
+  'ticks-ready': perStage('ticks', 'ready', 0),
+  'reads-ready': perStage('reads', 'ready'),
+  'promises-m1': perCall(1),
+  'promises-m8': perCall(8),
+  'promises-m64': perCall(64),
+};

@@ -10,93 +10,105 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
-import { FLAGS } from './allocation.ts';
-import { complaints } from './check.ts';
-import { contenders, OURS } from './contenders.ts';
-import { type Measurements, MODES } from './measurement.ts';
-import { writeReport } from './report/report.ts';
-import { asText } from './report/tables.ts';
-import { keep } from './results.ts';
-import { sizesComplaints, writeSizes } from './sizes/sizes.ts';
-import { timelineComplaints, writeTimeline } from './timeline/timeline.ts';
-
-/** The workloads of each file. */
-const FILES: Record<string, string[]> = {
-  throughput: ['a1', 'a16', 'b', 'c'],
-  lifetime: ['d', 'e', 'many'],
-  map: ['m1', 'm8', 'm64', 'map'],
-  behaviour: ['behaviour'],
-  schedule: ['f'],
-  memory: ['g'],
-  allocation: ['bytes'],
-  streaming: ['i'],
-  observers: ['s'],
-  counts: ['counts'],
-  growth: ['growth'],
-};
-const ALL = Object.values(FILES).flat();
+import { OURS } from './contenders.ts';
+import { asText, writeReport } from './report.ts';
+import { keep, type Results } from './results.ts';
+import { checkSizes, writeSizes } from './sizes.ts';
+import { WITH_STATISTICS, WITH_SUBSCRIBERS } from './throughput.ts';
+import { checkTimeline, writeTimeline } from './timeline.ts';
+import { type Mode, MODES, type Outcomes } from './workload.ts';
+import { workloads } from './workloads.ts';
 
 /** Milliseconds after which a workload is taken to hang. */
 const TIME_LIMIT = 1_800_000;
+/** A start and an end may cost some values their regular count. */
+const TOLERANCE = 0.05;
 
+const flag = { type: 'boolean' } as const;
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: {
-    quick: { type: 'boolean' },
-    check: { type: 'boolean' },
-    report: { type: 'boolean' },
-    timeline: { type: 'boolean' },
-    sizes: { type: 'boolean' },
-  },
+  options: { quick: flag, check: flag, report: flag, timeline: flag, sizes: flag },
 });
-const mode = flags.check ? MODES.check : flags.quick ? MODES.quick : MODES.full;
 
 if (flags.timeline) await writeTimeline();
 else if (flags.sizes) await writeSizes();
 else if (flags.report) writeReport();
-else await bench(positionals);
+else await bench(flags.check ? MODES.check : flags.quick ? MODES.quick : MODES.full);
 
-async function bench(ids: string[]): Promise<void> {
-  const isAll = ids.length === 0;
-  const measurements: Measurements = {};
-  for (const id of isAll ? ALL : ids) await measure(id, measurements);
-  if (mode === MODES.check) {
-    const others = isAll ? [...(await timelineComplaints()), ...(await sizesComplaints())] : [];
-    judge([...complaints(measurements), ...others]);
-  } else if (mode === MODES.full) {
-    keep(measurements, isAll);
+async function bench(mode: Mode): Promise<void> {
+  const all: Results['outcomes'] = {};
+  const complaints: string[] = [];
+  for (const ids of processes(asked(), mode)) {
+    const { isApart = false, names } = workloads[ids[0]!]!;
+    const answers: Results['outcomes'] = {};
+    for (const name of !isApart ? [''] : mode === MODES.check ? [OURS] : names)
+      for (const [id, outcomes] of Object.entries(await apart(ids, mode, name)))
+        Object.assign((answers[id] ??= {}), outcomes);
+    Object.assign(all, answers);
+    for (const [id, outcomes] of Object.entries(answers)) {
+      console.log(asText(id, outcomes));
+      complaints.push(...complaintsOf(id, outcomes));
+    }
+  }
+  const isAll = positionals.length === 0;
+  if (mode === MODES.full) {
+    keep(all, isAll);
     writeReport();
   }
+  if (mode !== MODES.check) return;
+  if (isAll) {
+    await checkTimeline();
+    await checkSizes();
+  }
+  for (const complaint of complaints) console.error(complaint);
+  console.log(
+    complaints.length === 0 ? 'All results and counts are as they should be.' : `${complaints.length} are not.`,
+  );
+  process.exitCode = complaints.length === 0 ? 0 : 1;
 }
 
-/** Each workload has a process of its own, so that what V8 learns from one does not bear on the next. Memory has one for each contender. */
-async function measure(id: string, all: Measurements): Promise<void> {
-  const file = Object.keys(FILES).find((name) => FILES[name]!.includes(id));
-  if (file === undefined) throw new RangeError(`A workload is one of ${ALL.join(', ')}, got ${id}`);
-  const answers: Measurements = {};
-  const parts = file !== 'memory' ? [id] : mode === MODES.check ? [OURS] : Object.keys(contenders);
-  for (const part of parts)
-    for (const [key, answer] of Object.entries(await apart(file, part)))
-      answers[key] = { ...answer, outcomes: { ...answers[key]?.outcomes, ...answer.outcomes } };
-  Object.assign(all, answers);
-  console.log(asText(answers));
+/** The ids that are named, or begin with a name and a dash: all of them without names. */
+function asked(): string[] {
+  const ids = Object.keys(workloads);
+  if (positionals.length === 0) return ids;
+  return positionals.flatMap((name) => {
+    const found = ids.filter((id) => id === name || id.startsWith(`${name}-`));
+    if (found.length === 0) throw new RangeError(`A workload is one of ${ids.join(', ')}, got ${name}`);
+    return found;
+  });
 }
 
-async function apart(file: string, id: string): Promise<Measurements> {
-  const child = fork(new URL('child.js', import.meta.url), [file, id, mode.name], {
-    execArgv: ['--expose-gc', ...(file === 'allocation' ? FLAGS : [])],
+/** Each workload has a process of its own. Where no time is measured, those with the same first word share one. */
+function processes(ids: string[], mode: Mode): string[][] {
+  const groups: Record<string, string[]> = {};
+  for (const id of ids) {
+    const isShared = mode === MODES.check || workloads[id]!.isApart;
+    (groups[isShared ? id.split('-')[0]! : id] ??= []).push(id);
+  }
+  return Object.values(groups);
+}
+
+/** @param only - The only contender that is asked, if not all are. */
+async function apart(ids: string[], mode: Mode, only: string): Promise<Results['outcomes']> {
+  const child = fork(new URL('child.js', import.meta.url), [mode.name, only, ...ids], {
+    execArgv: ['--expose-gc', ...(workloads[ids[0]!]!.flags ?? [])],
     serialization: 'advanced',
     timeout: TIME_LIMIT,
   });
   const exited = once(child, 'exit');
-  const [answer] = (await Promise.race([once(child, 'message'), exited])) as [Measurements | number | null];
+  const [answer] = (await Promise.race([once(child, 'message'), exited])) as [Results['outcomes'] | number | null];
   await exited;
-  if (answer === null || typeof answer === 'number') throw new Error(`${file} ${id} has ended with ${answer}`);
+  if (answer === null || typeof answer === 'number') throw new Error(`${ids.join()} has ended with ${answer}`);
   return answer;
 }
 
-function judge(found: string[]): void {
-  for (const complaint of found) console.error(complaint);
-  console.log(found.length === 0 ? 'All results and counts are as they should be.' : `${found.length} are not.`);
-  process.exitCode = found.length === 0 ? 0 : 1;
+/** What must hold on every machine: results, behaviour, and what is counted. Times are not judged. */
+function complaintsOf(id: string, outcomes: Outcomes): string[] {
+  const { title, unit, atMost = Infinity, unable = [] } = workloads[id]!;
+  return Object.entries(outcomes).flatMap(([name, outcome]) => {
+    if ('failure' in outcome) return unable.includes(name) ? [] : [`${title}: ${name} ${outcome.failure}`];
+    if (![OURS, WITH_STATISTICS, WITH_SUBSCRIBERS].includes(name)) return [];
+    if (unit === 'yes or no' && outcome.value !== 1) return [`${title}: ${name} does not`];
+    return outcome.value > atMost + TOLERANCE ? [`${title}: ${name} ${outcome.value}, at most ${atMost}`] : [];
+  });
 }

@@ -5,8 +5,8 @@ import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import { contenders, OURS, READABLE_FROM } from './contenders.ts';
-import { type Measurements, type Mode, only, scaled } from './measurement.ts';
-import { paired } from './paired.ts';
+import { timed } from './timed.ts';
+import { only, scaled, type Workload, type Workloads } from './workload.ts';
 
 const VALUES = 30_000;
 
@@ -16,36 +16,35 @@ const READS: Record<string, (stream: Readable, onValue: (value: number) => void)
 };
 
 function sink(onValue: (value: number) => void): Writable {
-  return new Writable({
-    objectMode: true,
-    write(value: number, _encoding, done) {
-      onValue(value);
-      done();
-    },
+  const write = (value: number, _encoding: unknown, done: () => void): void => {
+    onValue(value);
+    done();
+  };
+  return new Writable({ objectMode: true, write });
+}
+
+function reading(how: string, size: number, stages: number): Workload {
+  const [factor, summand] = stages === 1 ? [1, 0] : [2, 3];
+  return timed({
+    title: `Read by ${how}, size ${size}, stages: ${stages}, ${VALUES} values`,
+    baseline: READABLE_FROM,
+    contenders: only(contenders, [READABLE_FROM, OURS]),
+    sample:
+      (build, { plain }, mode) =>
+      async () => {
+        const count = scaled(VALUES, mode);
+        const stream = build(plain.source(count), plain.steps.slice(0, stages - 1), size) as Readable;
+        let index = 0;
+        await READS[how]!(stream, (value) => ok(value === index++ * factor + summand));
+        ok(index === count);
+      },
   });
 }
 
-export async function measure(_id: string, mode: Mode): Promise<Measurements> {
-  const count = scaled(VALUES, mode);
-  const streams = only(contenders, [READABLE_FROM, OURS]);
-  const measurements: Measurements = {};
-  for (const [how, readStream] of Object.entries(READS)) {
-    for (const [size, stages] of [
-      [1, 1],
-      [16, 1],
-      [1, 3],
-      [16, 3],
-    ] as const) {
-      const id = `i-${how}-${size}-${stages}`;
-      const title = `Read by ${how}, size ${size}, ${stages} stage${stages > 1 ? 's' : ''}, ${count} values`;
-      const [factor, summand] = stages === 1 ? [1, 0] : [2, 3];
-      measurements[id] = await paired(title, mode, READABLE_FROM, streams, (build, { plain }) => async () => {
-        let index = 0;
-        const stream = build(plain.source(count), plain.steps.slice(0, stages - 1), size) as Readable;
-        await readStream(stream, (value) => ok(value === index++ * factor + summand));
-        ok(index === count);
-      });
-    }
-  }
-  return measurements;
-}
+export const streaming: Workloads = Object.fromEntries(
+  [1, 3].flatMap((stages) =>
+    [1, 16].flatMap((size) =>
+      Object.keys(READS).map((how) => [`i-${how}-${size}-${stages}`, reading(how, size, stages)]),
+    ),
+  ),
+);

@@ -37,12 +37,11 @@ export async function read(values: AsyncIterable<number>, count: number, most = 
   ok(index === Math.min(count, most), `${index} values instead of ${count}`);
 }
 
-async function* doubled(input: AsyncIterable<number>): Numbers {
-  for await (const value of input) yield value * 2;
-}
-
-async function* plusThree(input: AsyncIterable<number>): Numbers {
-  for await (const value of input) yield value + 3;
+/** Reads all values, and checks their sum: so many values and `+ summand` for each. */
+export async function readSum(values: AsyncIterable<number>, count: number, summand: number): Promise<void> {
+  let sum = 0;
+  for await (const value of values) sum += value;
+  ok(sum === (count * (count - 1)) / 2 + count * summand);
 }
 
 /** Never waits. */
@@ -50,10 +49,7 @@ export const plain: Work = {
   async *source(count) {
     for (let i = 0; i < count; i++) yield i;
   },
-  steps: [
-    { generate: doubled, call: (value) => value * 2, waits: false },
-    { generate: plusThree, call: (value) => value + 3, waits: false },
-  ],
+  steps: [computing((value) => value * 2), computing((value) => value + 3)],
 };
 
 /** Waits for a turn of the event loop per value. */
