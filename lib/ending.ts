@@ -24,7 +24,8 @@ export interface EndingStage {
 export class Ending {
   /** What went wrong in the clean-up of the generator. */
   failure: Failure | undefined;
-  readonly #stage: EndingStage;
+  /** None once it is cleaned: until the next turn of the event loop, this may be in a list, which must not keep it. */
+  #stage: EndingStage | undefined;
   #isCleaned = false;
   #isReleased = false;
   /** Whether the generator itself is cleaned, or busy. */
@@ -69,14 +70,14 @@ export class Ending {
       readsFail();
       if (upstream.firstFailure?.isTold === false) this.#upstreamFailure ??= upstream.firstFailure;
       if (--this.#unreleased > 0) return;
-      if (this.#stage.isStepping) lookNextTurn(this);
+      if (this.#stage?.isStepping) lookNextTurn(this);
       this.#releaseIfDone();
     });
   }
 
   /** Reads of the generator fail because their stage was destroyed. */
   readsFail(areDirect: boolean): void {
-    if (areDirect && !this.#stage.isFed) this.#isLetGo = true;
+    if (areDirect && this.#stage?.isFed === false) this.#isLetGo = true;
   }
 
   /**
@@ -112,13 +113,14 @@ export class Ending {
 
   /** The generator has had a turn of the event loop, since what it reads was released. */
   releaseIfBusy(): void {
-    if (!this.#stage.isStepping || this.#unreleased > 0) return;
+    if (!this.#stage?.isStepping || this.#unreleased > 0) return;
     this.#isDone = true;
     this.#releaseIfDone();
   }
 
   #cleaned(): void {
-    this.#stage.closeRest();
+    this.#stage?.closeRest();
+    this.#stage = undefined;
     this.#isDone = true;
     this.#isCleaned = true;
     this.#releaseIfDone();

@@ -70,9 +70,9 @@ export class BufferedStage<T> extends Readable {
   }
 
   override destroy(error?: Error): this {
-    this.#node.catchUp();
     // Where all stages are destroyed, one that is the source of another is destroyed by that, before its own turn.
-    return super.destroy(error ?? this.#pump.lifecycle.fatalError());
+    if (!this.destroyed) this.#node.destroy(error ?? this.#pump.lifecycle.fatalError());
+    return this;
   }
 
   /** What is given back goes to the loop that waits, or else into Node's buffer, where loops look first. */

@@ -288,6 +288,55 @@ describe('A finished pipeline', function () {
   });
 });
 
+describe('Pipelines that are left one after another', function () {
+  this.timeout(20_000);
+
+  async function microtasks(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) await Promise.resolve();
+  }
+
+  /** Is in a step when it is left, for some microtasks more. */
+  async function* slow(): AsyncGenerator<number> {
+    for (let n = 0; ; n++) {
+      await microtasks(20);
+      yield n;
+    }
+  }
+
+  function large(): AsyncGenerator<number> {
+    return Object.assign(slow(), { load: Array.from({ length: 2000 }, () => 0) });
+  }
+
+  const LEAVING: Record<string, (buffer: BufferedPipeline) => Promise<void>> = {
+    'by break': async (buffer) => {
+      for await (const _ of buffer(relay(buffer(large())))) break;
+    },
+    'by destroy()': async (buffer) => {
+      const stage = buffer(relay(buffer(large())));
+      await stage[Symbol.asyncIterator]().next();
+      stage.destroy();
+    },
+    'that read a stage by buffer.map': async (buffer) => {
+      for await (const _ of buffer.map(buffer(large()), (value) => value, { concurrency: 2 })) break;
+    },
+  };
+
+  for (const [way, leave] of Object.entries(LEAVING)) {
+    it(`${way} stay in memory no longer than that, though the event loop has no turn`, async () => {
+      const leaveMany = async (): Promise<void> => {
+        for (let i = 0; i < 1000; i++) await leave(bufferedPipeline());
+        await microtasks(100);
+        globalThis.gc!();
+      };
+      await leaveMany();
+      await collectGarbage();
+      const before = process.memoryUsage().heapUsed;
+      await leaveMany();
+      expect((process.memoryUsage().heapUsed - before) / MEGABYTE).to.be.below(3);
+    });
+  }
+});
+
 describe('The heap', function () {
   this.timeout(60_000);
   const SAMPLES = 10;
