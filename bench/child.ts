@@ -2,8 +2,14 @@
 import { type Mode, MODES, type Outcomes } from './workload.ts';
 import { workloads } from './workloads.ts';
 
-/** The name of the only contender that is asked, if not all are. */
-const [mode, name, ...ids] = process.argv.slice(2) as [Mode['name'], string, ...string[]];
+export interface Task {
+  mode: Mode['name'];
+  ids: string[];
+  /** The contenders that are asked, if not all. */
+  names: string[] | undefined;
+}
+
+const { mode, ids, names } = JSON.parse(process.argv[2]!) as Task;
 const answers: Record<string, Outcomes> = {};
-for (const id of ids) answers[id] = await workloads[id]!.run(MODES[mode], name === '' ? workloads[id]!.names : [name]);
+for (const id of ids) answers[id] = await workloads[id]!.run(MODES[mode], names);
 process.send!(answers, () => process.exit());

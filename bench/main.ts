@@ -10,6 +10,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
+import type { Task } from './child.ts';
 import { OURS } from './contenders.ts';
 import { asText, writeReport } from './report.ts';
 import { keep, type Results } from './results.ts';
@@ -38,16 +39,14 @@ else await bench(flags.check ? MODES.check : flags.quick ? MODES.quick : MODES.f
 async function bench(mode: Mode): Promise<void> {
   const all: Results['outcomes'] = {};
   const complaints: string[] = [];
-  for (const ids of processes(asked(), mode)) {
-    const { isApart = false, names } = workloads[ids[0]!]!;
-    const answers: Results['outcomes'] = {};
-    for (const name of !isApart ? [''] : mode === MODES.check ? [OURS] : names)
-      for (const [id, outcomes] of Object.entries(await apart(ids, mode, name)))
-        Object.assign((answers[id] ??= {}), outcomes);
-    Object.assign(all, answers);
-    for (const [id, outcomes] of Object.entries(answers)) {
-      console.log(asText(id, outcomes));
-      complaints.push(...complaintsOf(id, outcomes));
+  for (const { ids, processes } of groups(asked(), mode)) {
+    for (const names of processes) {
+      const answers = await inProcess({ mode: mode.name, ids, names });
+      for (const [id, outcomes] of Object.entries(answers)) Object.assign((all[id] ??= {}), outcomes);
+    }
+    for (const id of ids) {
+      console.log(asText(id, all[id]!));
+      complaints.push(...complaintsOf(id, all[id]!));
     }
   }
   const isAll = positionals.length === 0;
@@ -78,27 +77,35 @@ function asked(): string[] {
   });
 }
 
-/** Each workload has a process of its own. Where no time is measured, those with the same first word share one. */
-function processes(ids: string[], mode: Mode): string[][] {
-  const groups: Record<string, string[]> = {};
-  for (const id of ids) {
-    const isShared = mode === MODES.check || workloads[id]!.isApart;
-    (groups[isShared ? id.split('-')[0]! : id] ??= []).push(id);
-  }
-  return Object.values(groups);
+interface Group {
+  ids: string[];
+  /** Of each process: the contenders that it asks, if not all. */
+  processes: (string[] | undefined)[];
 }
 
-/** @param only - The only contender that is asked, if not all are. */
-async function apart(ids: string[], mode: Mode, only: string): Promise<Results['outcomes']> {
-  const child = fork(new URL('child.js', import.meta.url), [mode.name, only, ...ids], {
-    execArgv: ['--expose-gc', ...(workloads[ids[0]!]!.flags ?? [])],
+/** Each workload has a process of its own. Where no time is measured, those with the same first word share one. */
+function groups(ids: string[], mode: Mode): Group[] {
+  const found: Record<string, Group> = {};
+  for (const id of ids) {
+    const { heap, names } = workloads[id]!;
+    const isShared = mode === MODES.check || heap;
+    const each = mode === MODES.check ? [OURS] : names;
+    const processes = heap ? each.map((name) => [name]) : [undefined];
+    (found[isShared ? id.split('-')[0]! : id] ??= { ids: [], processes }).ids.push(id);
+  }
+  return Object.values(found);
+}
+
+async function inProcess(task: Task): Promise<Results['outcomes']> {
+  const child = fork(new URL('child.js', import.meta.url), [JSON.stringify(task)], {
+    execArgv: ['--expose-gc', ...(workloads[task.ids[0]!]!.flags ?? [])],
     serialization: 'advanced',
     timeout: TIME_LIMIT,
   });
   const exited = once(child, 'exit');
   const [answer] = (await Promise.race([once(child, 'message'), exited])) as [Results['outcomes'] | number | null];
   await exited;
-  if (answer === null || typeof answer === 'number') throw new Error(`${ids.join()} has ended with ${answer}`);
+  if (answer === null || typeof answer === 'number') throw new Error(`${task.ids.join()} has ended with ${answer}`);
   return answer;
 }
 

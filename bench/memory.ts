@@ -72,7 +72,7 @@ async function bytesHeld(build: Contender, { steps }: Work, state: State): Promi
 
 function held(state: State, what: string, atMost: number): Workload {
   const title = `Memory of a pipeline of three stages ${what}, without its generators`;
-  return counted({ title, unit: 'bytes', atMost, isApart: true }, contenders, async (build, _mode, name) => {
+  return counted({ title, unit: 'bytes', atMost, heap: true }, contenders, async (build, _mode, name) => {
     const { plain } = await fresh(name);
     return (await bytesHeld(build, plain, state)) - (await bytesHeld(contenders[UNBUFFERED]!, plain, state));
   });
@@ -125,7 +125,7 @@ function bytes(title: string, atMost: number, of: (chain: Chain) => Promise<numb
 export const memory: Workloads = {
   // First: what is compiled and cached is there for the others.
   'memory-growth': counted(
-    { title: `Growth of the heap over ${VALUES} values`, unit: 'MB', isApart: true },
+    { title: `Growth of the heap over ${VALUES} values`, unit: 'MB', heap: true },
     contenders,
     async (build, mode, name) => {
       const { source, steps } = (await fresh(name)).plain;

@@ -36,15 +36,15 @@ export interface Question {
   unable?: string[];
   /** Of the process that answers. */
   flags?: string[];
-  /** Has a process for each contender: what one leaves on the heap must not count for the next. */
-  isApart?: boolean;
+  /** Looks at the heap: there is a process for each contender, so that what one leaves there does not count for the next. */
+  heap?: boolean;
 }
 
 export interface Workload extends Question {
   /** The names of the contenders. */
   names: string[];
-  /** @param asked - The names of those that are asked. */
-  run(mode: Mode, asked: string[]): Promise<Outcomes>;
+  /** @param asked - The names of those that are asked, if not all. */
+  run(mode: Mode, asked?: string[]): Promise<Outcomes>;
 }
 
 /** By their ids. */
@@ -56,7 +56,8 @@ export function counted<T>(
   contenders: Record<string, T>,
   value: (contender: T, mode: Mode, name: string) => number | Promise<number>,
 ): Workload {
-  const run = async (mode: Mode, asked: string[]): Promise<Outcomes> => {
+  const names = Object.keys(contenders);
+  const run = async (mode: Mode, asked = names): Promise<Outcomes> => {
     const outcomes: Outcomes = {};
     for (const [name, contender] of Object.entries(only(contenders, asked))) {
       try {
@@ -67,7 +68,7 @@ export function counted<T>(
     }
     return outcomes;
   };
-  return { ...question, names: Object.keys(contenders), run };
+  return { ...question, names, run };
 }
 
 /** The named ones of `all`. */
