@@ -98,6 +98,8 @@ export class Place<S extends ReadingStage> implements Member {
   #startedIn = 0;
   /** The stages that are known to read this one. */
   #readers: Place<S>[] = NONE;
+  /** The reader because of which alone the last of them is one, if that has made it and not asked by it. */
+  #guess: PossibleReader | undefined;
   /** Whether some reader was made outside of any step, by somebody who may hand it on. */
   #isReadElsewhere = false;
   /** The stages of the pipeline that this one is known to read. */
@@ -255,14 +257,29 @@ export class Place<S extends ReadingStage> implements Member {
     this.#isReadElsewhere = true;
   }
 
-  /** A reader of the stage `read` belongs to this stage. */
-  reads(read: Place<S>): void {
-    if (!read.#readers.includes(this)) {
+  /**
+   * A reader of the stage `read` belongs to this stage.
+   *
+   * @param guess - That reader, if this is only known of it that it was made here: its maker may hand it on.
+   */
+  reads(read: Place<S>, guess?: PossibleReader): void {
+    const isKnown = read.#readers.includes(this);
+    read.#guess = isKnown ? undefined : guess;
+    if (!isKnown) {
       if (read.#readers.length > 0) read.#readers = read.#readers.filter((reader) => reader.stage?.isOver === false);
       read.#readers = added(read.#readers, this);
     }
     if (this.isOfSamePipeline(read)) (this.#reads ??= new Members()).add(read);
     else if (!this.#nested.includes(read)) this.#nested = added(this.#nested, read);
+  }
+
+  /** A reader of the stage `read` belongs to another stage. This one reads it no more if nothing but this reader spoke for it. */
+  readsNot(read: Place<S>, reader: PossibleReader): void {
+    if (read.#guess !== reader) return;
+    read.#guess = undefined;
+    read.#forget(this);
+    this.#reads?.delete(read);
+    remove(this.#nested, read);
   }
 
   isOfSamePipeline(other: Place<ReadingStage>): boolean {

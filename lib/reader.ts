@@ -74,18 +74,19 @@ export class Reader implements PossibleReader {
     if (reading.length === 1 && reading[0]!.wasGiven(this.place)) reading[0]!.claim(this);
   }
 
-  #belongsTo(owner: Place<any>): void {
+  #belongsTo(owner: Place<any>, isGuess = false): void {
+    this.owner?.readsNot(this.place, this);
     this.owner = owner;
     this.#maker = undefined;
     this.#isDecided = true;
     this.#candidates = NONE;
     if (owner.isOfSamePipeline(this.place)) this.isInside = true;
-    owner.reads(this.place);
+    owner.reads(this.place, isGuess ? this : undefined);
   }
 
   /** It has asked from nowhere first. */
   #decide(): void {
-    if (this.#maker !== undefined) return this.#belongsTo(this.#maker);
+    if (this.#maker !== undefined) return this.#belongsTo(this.#maker, true);
     this.#isDecided = true;
     const candidates = this.place.candidates();
     this.isInside = candidates === undefined || candidates.length > 0;

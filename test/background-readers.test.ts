@@ -132,6 +132,14 @@ const ways: Record<string, Way> = {
   'a generator that listens for events': { read: heard, leavesOpen: true },
 };
 
+async function* takes<T>(source: AsyncIterable<T>, most: number): AsyncGenerator<T> {
+  let taken = 0;
+  for await (const value of source) {
+    yield value;
+    if (++taken === most) return;
+  }
+}
+
 const failing = (): AsyncGenerator<number> => paced(5, BOOM);
 
 async function* endingWith<T>(source: AsyncIterable<T>, last: T): AsyncGenerator<T> {
@@ -267,6 +275,22 @@ for (const [way, { read, leavesOpen }] of Object.entries(ways)) {
           expect(signals.map(({ aborted }) => aborted)).to.deep.equal([true, true]);
           expect(await stateOf(buffer[Symbol.asyncDispose]())).to.equal('fulfilled');
         });
+
+        for (const most of range(3)) {
+          it(`closes all that reads of one generator's making where another leaves after ${most}, at size ${bufferSize}`, async () => {
+            const log: string[] = [];
+            const buffer = bufferedPipeline();
+            const stage = <T>(name: string, source: AsyncIterable<T>): Stage<T> =>
+              buffer(recorded(log, name, source), { bufferSize });
+            const maker = buffer(async function* () {
+              const made = read(stage('first', paced(200)));
+              yield* takes(stage('second', pass(made)), most);
+            });
+            expect(await collect(maker)).to.deep.equal(range(most));
+            await settle();
+            expect(log.toSorted()).to.deep.equal(['first closes', 'first starts', 'second closes', 'second starts']);
+          });
+        }
       }
     }
   });
