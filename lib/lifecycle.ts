@@ -314,8 +314,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
-  get isFed(): boolean {
-    return this.place.isFed || this.place.hasBackground;
+  get mayBeAtWork(): boolean {
+    return this.place.mayBeAtWork;
   }
 
   closeRest(): void {
@@ -389,7 +389,8 @@ function failReads(ending: Ending, reads: Waiting<unknown>[], failure: Failure |
   if (failure !== undefined) failure.isTold = true;
   const made = failure === undefined ? prematureClose() : undefined;
   if (made !== undefined) ending.expects(made);
-  ending.readsFail(reads.every(({ reader }) => reader.isDirect));
+  // Who has left a stage that it reads is at work on something else.
+  ending.readsFail(reads.every(({ reader }) => reader.isDirect && !reader.hasLeft));
   const error = made ?? failure?.error;
   for (const waiting of reads) {
     waiting.reader.owner?.waits?.resumes();

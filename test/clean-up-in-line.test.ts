@@ -237,31 +237,55 @@ describe('A generator that waits for its input when a loop is left', function ()
     }
   });
 
-  it('that reads two stages at once is told of by the loop', async () => {
-    const buffer = bufferedPipeline();
-    const log: string[] = [];
-    const gate = deferred();
-    const [left, right] = [buffer(oneThenStep(log, gate.promise)), buffer(oneThenStep(log, gate.promise))];
-    async function* zipped(): AsyncGenerator<number[]> {
-      const iterators = [left, right].map((stage) => stage[Symbol.asyncIterator]());
-      try {
-        for (;;)
-          yield (await Promise.all(iterators.map((iterator) => iterator.next()))).map(({ value }) => value as number);
-      } finally {
-        // oxlint-disable-next-line no-unsafe-finally -- what the test is about
-        throw BOOM;
-      }
-    }
-    const loop = async (): Promise<void> => {
-      for await (const _ of buffer(zipped())) {
-        await settle();
-        break;
-      }
+  /** Yields a value, then waits, and can be closed meanwhile. */
+  function closable(): AsyncIterableIterator<number> {
+    const closed = deferred<IteratorResult<number>>();
+    const answers = [Promise.resolve({ done: false, value: 1 }), closed.promise];
+    return {
+      next: () => answers.shift() ?? closed.promise,
+      return() {
+        closed.resolve({ done: true, value: undefined });
+        return closed.promise;
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
     };
-    expect(await rejection(loop())).to.equal(BOOM);
-    expect([left.destroyed, right.destroyed]).to.deep.equal([true, true]);
-    gate.resolve();
-  });
+  }
+
+  for (const [when, wait] of Object.entries({ 'at once': nothing, 'after a wait': turn })) {
+    for (const isClosable of [false, true]) {
+      const what = isClosable ? ', one of which can be closed while it waits' : '';
+      it(`that reads two stages at once${what}, is told of by the loop, if it reads ${when}`, async () => {
+        const buffer = bufferedPipeline();
+        const gate = deferred();
+        const busy = (): AsyncGenerator<number> => oneThenStep([], gate.promise);
+        const [left, right] = [buffer(isClosable ? closable() : busy()), buffer(busy())];
+        async function* zipped(): AsyncGenerator<number[]> {
+          await wait();
+          const iterators = [left, right].map((stage) => stage[Symbol.asyncIterator]());
+          try {
+            for (;;)
+              yield (await Promise.all(iterators.map((iterator) => iterator.next()))).map(
+                ({ value }) => value as number,
+              );
+          } finally {
+            // oxlint-disable-next-line no-unsafe-finally -- what the test is about
+            throw BOOM;
+          }
+        }
+        const loop = async (): Promise<void> => {
+          for await (const _ of buffer(zipped())) {
+            await settle();
+            break;
+          }
+        };
+        expect(await rejection(loop())).to.equal(BOOM);
+        expect([left.destroyed, right.destroyed]).to.deep.equal([true, true]);
+        gate.resolve();
+      });
+    }
+  }
 
   it('is not waited for if it waits for something of its own, too', async () => {
     const buffer = bufferedPipeline();
