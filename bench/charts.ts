@@ -54,9 +54,9 @@ const RATIOS: Record<string, string> = {
   d: 'Built for 10 values, read to the end',
   e: 'Built, 3 values taken, left, all closed',
   many: '5,000 chains of 20 values at once',
-  m1: 'A call that never waits at a time',
-  m8: 'buffer.map: 8 such calls at a time',
-  m64: 'buffer.map: 64 such calls at a time',
+  m1: 'buffer.map: calls never wait, 1 at a time',
+  m8: 'buffer.map: calls never wait, 8 at a time',
+  m64: 'buffer.map: calls never wait, 64 at a time',
 };
 const COLUMNS = 3;
 /** Bars that are longer are cut off. */

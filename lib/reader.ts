@@ -5,7 +5,8 @@
  * dependencies in the same way. A *reader* is one iterator over a stage, or its stream side:
  *
  * - *known*: it was made, or has asked once, synchronously within a step of a stage. It stays that stage's reader, also when
- *   it asks from the background later, and when that stage is over: operators and libraries read on.
+ *   it asks from the background later, and when that stage is over: operators and libraries read on. One that was handed on
+ *   belongs to whose step it asks in.
  * - *possible*: it has never asked within a step, but a generator that awaited something else first may be behind it.
  * - *outside* the pipeline: neither.
  *
