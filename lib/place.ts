@@ -98,7 +98,7 @@ export class Place<S extends ReadingStage> implements Member {
   #startedIn = 0;
   /** The stages that are known to read this one. */
   #readers: Place<S>[] = NONE;
-  /** The reader because of which alone the last of them is one, if that has made it and not asked by it. */
+  /** Set where the newest of them counts as one only because it has made this reader, which it may hand on. */
   #guess: PossibleReader | undefined;
   /** Whether some reader was made outside of any step, by somebody who may hand it on. */
   #isReadElsewhere = false;
@@ -260,7 +260,7 @@ export class Place<S extends ReadingStage> implements Member {
   /**
    * A reader of the stage `read` belongs to this stage.
    *
-   * @param guess - That reader, if this is only known of it that it was made here: its maker may hand it on.
+   * @param guess - That reader, if this stage has only made it so far, and may hand it on.
    */
   reads(read: Place<S>, guess?: PossibleReader): void {
     const isKnown = read.#readers.includes(this);
@@ -273,7 +273,7 @@ export class Place<S extends ReadingStage> implements Member {
     else if (!this.#nested.includes(read)) this.#nested = added(this.#nested, read);
   }
 
-  /** A reader of the stage `read` belongs to another stage. This one reads it no more if nothing but this reader spoke for it. */
+  /** A reader that this stage has made is another's. If nothing else says that this stage reads `read`, it does not. */
   readsNot(read: Place<S>, reader: PossibleReader): void {
     if (read.#guess !== reader) return;
     read.#guess = undefined;
@@ -310,6 +310,7 @@ export class Place<S extends ReadingStage> implements Member {
     return false;
   }
 
+  /** Nobody knows yet whose this reader is. It may be this stage's. */
   mayRead(reader: Handle<PossibleReader>): void {
     (this.#possible ??= new Members()).add(reader);
   }
