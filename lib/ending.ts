@@ -7,8 +7,8 @@ import { added, NONE } from './list.ts';
 /** A stage that was destroyed. */
 export interface EndingStage {
   readonly isStepping: boolean;
-  /** Whether its generator may be at work on something, or wait for it, that is not what it is known to read. */
-  readonly mayBeAtWork: boolean;
+  /** Whether its generator may be at work on a value that it was handed, within the step under way or in the background. */
+  readonly isFed: boolean;
   /** Closes what its generator alone reads, and has not closed itself. */
   closeRest(): void;
 }
@@ -77,7 +77,7 @@ export class Ending {
 
   /** Reads of the generator fail because their stage was destroyed. */
   readsFail(areDirect: boolean): void {
-    if (areDirect && this.#stage?.mayBeAtWork === false) this.#isLetGo = true;
+    if (areDirect && this.#stage?.isFed === false) this.#isLetGo = true;
   }
 
   /**

@@ -314,8 +314,8 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
-  get mayBeAtWork(): boolean {
-    return this.place.mayBeAtWork;
+  get isFed(): boolean {
+    return this.place.isFed || this.place.hasBackground;
   }
 
   closeRest(): void {

@@ -81,7 +81,7 @@ export class Place<S extends ReadingStage> implements Member {
   /** Told when this stage's generator waits for another stage. */
   waits: Waits | undefined;
 
-  /** Whether its generator may have been handed a value within the step under way, and be at work on that. */
+  /** Whether its generator was handed a value within the step under way, and may be at work on that. */
   isFed = false;
   /** What a read that may be its generator's has failed with last. Operators hand it on only later. */
   failedRead: Failure | undefined;
@@ -216,13 +216,13 @@ export class Place<S extends ReadingStage> implements Member {
     const possible = this.#possible;
     // It counts as started until its step is over: it may still read on.
     this.#readsNoMore();
-    this.#possible = possible;
     this.#isAttributed = reads.length > 0;
     for (const read of reads) {
       read.#forget(this);
       inTurn(() => read.#tell(visit));
     }
     if (this.#isAttributed || possible === undefined) return;
+    this.#possible = possible;
     this.#visit = visit;
     this.#claimRead();
   }
@@ -301,13 +301,6 @@ export class Place<S extends ReadingStage> implements Member {
   /** Whether the stage was there to be given to the generator of this one, or made within its step. */
   wasGiven(read: Place<ReadingStage>): boolean {
     return this.#madeAt > read.#madeAt || read.#maker === this.#madeAt;
-  }
-
-  /** Whether its generator may be at work on something, or wait for it, that it is not known to read. */
-  get mayBeAtWork(): boolean {
-    if (this.isFed || this.hasBackground) return true;
-    for (const { target } of this.#possible ?? NONE) if (target?.place.stage?.awaits(target)) return true;
-    return false;
   }
 
   /** Nobody knows yet whose this reader is. It may be this stage's. */

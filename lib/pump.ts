@@ -138,7 +138,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
     if (failure !== undefined) this.lifecycle.fail(failure, reader);
     else if (result!.done) this.lifecycle.end();
     else {
-      reader.takes();
+      if (reader.owner !== undefined) reader.owner.isFed = true;
       if (this.lifecycle.node.isObserved) this.#showToListeners(result!);
       this.#askInContext();
     }
@@ -364,7 +364,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
       reject(failure.error);
       return this.lifecycle.fail(failure, reader);
     }
-    reader.takes();
+    if (reader.owner !== undefined) reader.owner.isFed = true;
     if (this.lifecycle.node.isObserved) this.#showToListeners(result!);
     resolve(result!);
     if (result!.done) this.lifecycle.end();
@@ -433,7 +433,7 @@ export class Pump<T> implements Content<T>, Intake<any> {
       get isStepping() {
         return isStepping();
       },
-      mayBeAtWork: true,
+      isFed: true,
       closeRest() {},
     });
     ending.whenReleased(onReleased);

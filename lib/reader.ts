@@ -54,12 +54,6 @@ export class Reader implements PossibleReader {
     }
   }
 
-  /** It is handed a value. */
-  takes(): void {
-    if (this.owner !== undefined) this.owner.isFed = true;
-    else for (const candidate of this.#candidates) candidate.isFed = true;
-  }
-
   /** It is handed an error. */
   fails(failure: Failure): void {
     if (this.owner !== undefined) this.owner.failedRead = failure;
