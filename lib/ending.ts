@@ -39,6 +39,8 @@ export class Ending {
   #isLetGo = false;
   /** What its reads have failed with for no other reason. That it comes out of the generator again is no failure. */
   #letGoWith: unknown[] = NONE;
+  /** Errors from the clean-up of what it alone reads, which its reads have failed with. */
+  #handedOn: unknown[] = NONE;
 
   constructor(stage: EndingStage) {
     this.#stage = stage;
@@ -86,7 +88,13 @@ export class Ending {
    * interruption is what becomes of work under way.
    */
   stepThrew(error: unknown): void {
-    if (this.#isLetGo && !this.isExpected(error) && !isInterruption(error)) this.failure ??= new Failure(error);
+    const isOfCleanUp = this.#isLetGo && !this.isExpected(error) && !isInterruption(error);
+    if (isOfCleanUp || this.#handedOn.some((cause) => isCausedBy(error, cause))) this.failure ??= new Failure(error);
+  }
+
+  /** A read of the generator fails with an error from the clean-up of what it reads. It may throw that again. */
+  handsOn(error: unknown): void {
+    this.#handedOn = added(this.#handedOn, error);
   }
 
   /** An error that comes out of the generator is not its own. */

@@ -311,7 +311,11 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     this.#isSilent = true;
     this.node.destroy(this.#failure?.eventError);
     const ending = this.#ending!;
-    reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
+    reader.awaitUpstream(ending, () => {
+      const cause = failure ?? ending.firstFailure;
+      if (failure === undefined && cause !== undefined) reader.handsOn(cause.error);
+      failReads(reader, reads, cause);
+    });
   }
 
   get isFed(): boolean {
