@@ -197,16 +197,18 @@ export class Program {
       case 'race':
         return race([left, right]);
       default:
-        return loser(left, right, head);
+        return loser(this.#handedOn(head.left, left), right, head);
     }
   }
 
   /**
-   * By a stage, if it is a stream. When one that has read ahead fails while the generator waits for the other side, and is left, its
-   * error cannot be told from one of the generator's clean-up.
+   * By a stage, if it is a stream, or a plain generator that can fail. When it fails while the generator that reads it waits for
+   * the other side, too, and is left, its error cannot be told from one of that generator's clean-up.
    */
-  #handedOn({ steps }: Graph, side: Values): Values {
-    return steps.at(-1)?.kind === 'adapter' ? this.#mode.wrap(passed(side), 1, false) : side;
+  #handedOn(graph: Graph, side: Values): Values {
+    const last = graph.steps.at(-1) ?? graph.head;
+    const isPlain = last.kind === 'adapter' || (!isStage(last) && canFail(graph));
+    return isPlain ? this.#mode.wrap(passed(side), 1, false) : side;
   }
 
   // Fan-out
