@@ -39,7 +39,7 @@ export class Ending {
   #isLetGo = false;
   /** What its reads have failed with for no other reason. That it comes out of the generator again is no failure. */
   #letGoWith: unknown[] = NONE;
-  /** Errors from the clean-up of what it alone reads, which its reads have failed with. */
+  /** Errors from the clean-up of what it alone reads, which its reads have failed with. It may throw them again. */
   #handedOn: unknown[] = NONE;
 
   constructor(stage: EndingStage) {
@@ -65,12 +65,18 @@ export class Ending {
     );
   }
 
-  /** A stage was destroyed because the generator alone reads it. `readsFail` is called when it is released. */
+  /**
+   * A stage was destroyed because the generator alone reads it.
+   *
+   * @param readsFail - Called when it is released. Fails the reads of it, with what went wrong in its clean-up.
+   */
   awaitUpstream(upstream: Ending, readsFail: () => void): void {
     this.#unreleased++;
     upstream.whenReleased(() => {
       readsFail();
-      if (upstream.firstFailure?.isTold === false) this.#upstreamFailure ??= upstream.firstFailure;
+      const { firstFailure } = upstream;
+      if (firstFailure?.isTold) this.#handedOn = added(this.#handedOn, firstFailure.error);
+      else this.#upstreamFailure ??= firstFailure;
       if (--this.#unreleased > 0) return;
       if (this.#stage?.isStepping) lookNextTurn(this);
       this.#releaseIfDone();
@@ -90,11 +96,6 @@ export class Ending {
   stepThrew(error: unknown): void {
     const isOfCleanUp = this.#isLetGo && !this.isExpected(error) && !isInterruption(error);
     if (isOfCleanUp || this.#handedOn.some((cause) => isCausedBy(error, cause))) this.failure ??= new Failure(error);
-  }
-
-  /** A read of the generator fails with an error from the clean-up of what it reads. It may throw that again. */
-  handsOn(error: unknown): void {
-    this.#handedOn = added(this.#handedOn, error);
   }
 
   /** An error that comes out of the generator is not its own. */

@@ -311,11 +311,7 @@ export class Lifecycle<T> implements ReadingStage, GroupMember, EndingStage {
     this.#isSilent = true;
     this.node.destroy(this.#failure?.eventError);
     const ending = this.#ending!;
-    reader.awaitUpstream(ending, () => {
-      const cause = failure ?? ending.firstFailure;
-      if (failure === undefined && cause !== undefined) reader.handsOn(cause.error);
-      failReads(reader, reads, cause);
-    });
+    reader.awaitUpstream(ending, () => failReads(reader, reads, failure ?? ending.firstFailure));
   }
 
   get isFed(): boolean {
