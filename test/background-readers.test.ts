@@ -9,7 +9,18 @@ import { ReadableStream } from 'node:stream/web';
 import { expect } from 'chai';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, type Deferred, deferred, pass, range, recorded, settle, stateOf, turn } from './helpers.ts';
+import {
+  collect,
+  type Deferred,
+  deferred,
+  pass,
+  range,
+  recorded,
+  settle,
+  stateOf,
+  takeFirst,
+  turn,
+} from './helpers.ts';
 import { BOOM } from './subject.ts';
 import { buffered, bufferedFunctions, expectAsPlain, halfRead, paced, type Program, rescuing } from './twins.ts';
 
@@ -131,14 +142,6 @@ const ways: Record<string, Way> = {
   'a generator that asks three ahead': { read: threeAhead, leavesOpen: true },
   'a generator that listens for events': { read: heard, leavesOpen: true },
 };
-
-async function* takes<T>(source: AsyncIterable<T>, most: number): AsyncGenerator<T> {
-  let taken = 0;
-  for await (const value of source) {
-    yield value;
-    if (++taken === most) return;
-  }
-}
 
 const failing = (): AsyncGenerator<number> => paced(5, BOOM);
 
@@ -277,14 +280,14 @@ for (const [way, { read, leavesOpen }] of Object.entries(ways)) {
         });
 
         for (const most of range(3)) {
-          it(`closes all that reads of one generator's making where another leaves after ${most}, at size ${bufferSize}`, async () => {
+          it(`closes the source of a reader that one generator makes and another leaves after ${most} at size ${bufferSize}`, async () => {
             const log: string[] = [];
             const buffer = bufferedPipeline();
             const stage = <T>(name: string, source: AsyncIterable<T>): Stage<T> =>
               buffer(recorded(log, name, source), { bufferSize });
             const maker = buffer(async function* () {
               const made = read(stage('first', paced(200)));
-              yield* takes(stage('second', pass(made)), most);
+              yield* takeFirst(stage('second', pass(made)), most);
             });
             expect(await collect(maker)).to.deep.equal(range(most));
             await settle();

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 
 import { bufferedPipeline, type BufferedPipeline } from '../lib/index.ts';
-import { type AnyIterable, deferred, range, rejection, settle, turn } from './helpers.ts';
+import { type AnyIterable, deferred, microtasks, range, rejection, settle, turn } from './helpers.ts';
 
 const BOOM = new Error('boom');
 const OTHER = new Error('other');
@@ -81,11 +81,6 @@ function throwing(error: unknown): () => never {
 
 function nothing(): void {}
 
-/** Takes a while, but no turn of the event loop. */
-async function ticks(): Promise<void> {
-  for (let tick = 0; tick < 5; tick++) await Promise.resolve();
-}
-
 interface Chain {
   last: AsyncIterable<number>;
   buffer: BufferedPipeline;
@@ -140,7 +135,7 @@ describe('A generator that waits for its input when a loop is left', function ()
         'the first of two': [throwing(BOOM), nothing],
         'in the middle': [nothing, throwing(BOOM), nothing],
         'behind a clean-up that lasts': [() => settle(), throwing(BOOM)],
-        'and its clean-up takes some ticks': [nothing, () => ticks().then(throwing(BOOM))],
+        'and its clean-up takes some ticks': [nothing, () => microtasks(5).then(throwing(BOOM))],
       })) {
         it(`has the loop told what its finally throws, as unbuffered: ${way}, ${leave}, ${where}`, async () => {
           expect(await rejection(act(chain(way, cleans, false)))).to.equal(BOOM);
@@ -170,7 +165,7 @@ describe('A generator that waits for its input when a loop is left', function ()
       it(`is waited for, if its clean-up lasts no longer than a turn: ${way}, ${leave}`, async () => {
         let isCleaned = false;
         const clean = async (): Promise<void> => {
-          await ticks();
+          await microtasks(5);
           isCleaned = true;
         };
         const chained = chain(way, [nothing, clean]);
@@ -319,7 +314,7 @@ async function* step(
     }
   } finally {
     log.push(`${name} closes`);
-    await ticks();
+    await microtasks(5);
     log.push(`${name} is closed`);
   }
 }

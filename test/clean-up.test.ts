@@ -24,6 +24,7 @@ import {
   rejection,
   settle,
   stateOf,
+  takeFirst,
   turn,
 } from './helpers.ts';
 
@@ -36,17 +37,6 @@ const prematureClose = { code: 'ERR_STREAM_PREMATURE_CLOSE' };
 async function breakAfter(stage: AsyncIterable<unknown>, count: number): Promise<void> {
   let taken = 0;
   for await (const _ of stage) if (++taken === count) break;
-}
-
-/** Ends after `count` values, by leaving its source, once `beforeLeaving` is done. */
-async function* take<T>(source: AnyIterable<T>, count: number, beforeLeaving = async () => {}): AsyncGenerator<T> {
-  let taken = 0;
-  for await (const value of source) {
-    yield value;
-    if (++taken < count) continue;
-    await beforeLeaving();
-    return;
-  }
 }
 
 /** Yields `values`, then waits for `step` before it ends. */
@@ -119,8 +109,8 @@ const waysOut: Record<string, (chain: Chain) => Promise<unknown>> = {
     await fail();
   },
   'an error of a generator that reads it': ({ stage, buffer }) =>
-    rejection(collect(buffer(cleaning(take(stage, 1), throwing(boom))))),
-  'a generator that takes one value': ({ stage, buffer }) => collect(buffer(take(stage, 1))),
+    rejection(collect(buffer(cleaning(takeFirst(stage, 1), throwing(boom))))),
+  'a generator that takes one value': ({ stage, buffer }) => collect(buffer(takeFirst(stage, 1))),
   'an operator that takes one value': ({ stage }) => stage.take(1).toArray(),
   abort: async ({ stage, controller }) => {
     await stage[Symbol.asyncIterator]().next();
@@ -770,7 +760,7 @@ describe('a generator that takes only some values', function () {
       const sibling = buffer(range(3), { bufferSize });
       await sibling[Symbol.asyncIterator]().next();
 
-      const taken = buffer(take(input, 2), { bufferSize });
+      const taken = buffer(takeFirst(input, 2), { bufferSize });
       expect(await collect(buffer(pass(taken), { bufferSize }))).to.deep.equal([1, 2]);
 
       await closed(input);
@@ -783,14 +773,14 @@ describe('a generator that takes only some values', function () {
   it('is not failed by an error that waits behind what it takes', async () => {
     const buffer = bufferedPipeline();
     const input = buffer(failingAfter(3, boom), { bufferSize: 16 });
-    expect(await collect(buffer(take(input, 2)))).to.deep.equal([1, 2]);
+    expect(await collect(buffer(takeFirst(input, 2)))).to.deep.equal([1, 2]);
     expect(await collect(buffer([3]))).to.deep.equal([3]);
   });
 
   it('gets the error that its input throws in its clean-up', async () => {
     const buffer = bufferedPipeline();
     const input = buffer(cleaning(range(9), throwing(boom)));
-    const { values, error } = await outcomeOf(buffer(take(input, 2, settle)));
+    const { values, error } = await outcomeOf(buffer(takeFirst(input, 2, settle)));
     expect(values).to.deep.equal([1, 2]);
     expect(error).to.equal(boom);
   });

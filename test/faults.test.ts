@@ -13,7 +13,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
-import { turn } from './helpers.ts';
+import { microtasks, turn } from './helpers.ts';
 import { parameters, unhandledRejections } from './random.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 4_000);
@@ -51,7 +51,7 @@ interface Seen {
 
 async function wait(amount: number): Promise<void> {
   if (amount === 9) await turn();
-  else for (let i = 0; i < amount; i++) await Promise.resolve();
+  else await microtasks(amount);
 }
 
 class Run {

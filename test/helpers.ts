@@ -30,6 +30,11 @@ export async function turn(count = 1): Promise<void> {
   for (let passed = 0; passed < count; passed++) await nextTurn();
 }
 
+/** Lets so many microtasks pass, and no turn of the event loop. */
+export async function microtasks(count: number): Promise<void> {
+  for (let passed = 0; passed < count; passed++) await Promise.resolve();
+}
+
 /** Lets everything happen that can happen without outside help. */
 export function settle(): Promise<void> {
   return turn(TURNS);
@@ -60,6 +65,21 @@ export async function* failingAfter(count: number, error: unknown): AsyncGenerat
 /** An unbuffered stage that hands on what it reads. */
 export async function* pass<T>(source: AnyIterable<T>): AsyncGenerator<T> {
   for await (const value of source) yield value;
+}
+
+/** Ends after `count` values, by leaving its source, once `beforeLeaving` is done. */
+export async function* takeFirst<T>(
+  source: AnyIterable<T>,
+  count: number,
+  beforeLeaving: () => Promise<void> = async (): Promise<void> => {},
+): AsyncGenerator<T> {
+  let taken = 0;
+  for await (const value of source) {
+    yield value;
+    if (++taken < count) continue;
+    await beforeLeaving();
+    return;
+  }
 }
 
 /** Hands on what it reads, and writes into `log` when it starts and when its `finally` runs. */

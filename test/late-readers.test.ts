@@ -5,7 +5,18 @@
 import { expect } from 'chai';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, deferred, failingAfter, outcomeOf, pass, range, rejection, settle, turn } from './helpers.ts';
+import {
+  collect,
+  deferred,
+  failingAfter,
+  microtasks,
+  outcomeOf,
+  pass,
+  range,
+  rejection,
+  settle,
+  turn,
+} from './helpers.ts';
 import { BOOM, orWaits } from './subject.ts';
 import {
   buffered,
@@ -25,9 +36,7 @@ const never = new Promise<never>(() => {});
 /** What a generator may await before it reads. */
 const pauses: Record<string, () => Promise<unknown>> = {
   'a microtask': () => Promise.resolve(),
-  'some microtasks': async () => {
-    for (let passed = 0; passed < 5; passed++) await Promise.resolve();
-  },
+  'some microtasks': () => microtasks(5),
   'a turn': () => turn(),
   'some turns': () => turn(3),
 };

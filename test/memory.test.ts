@@ -7,7 +7,7 @@ import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type BufferedPipeline, type Stage } from '../lib/index.ts';
 import { collectGarbage, expectCollected } from './garbage.ts';
-import { collect, failingAfter, range, rejection, turn, VALUES } from './helpers.ts';
+import { collect, failingAfter, microtasks, range, rejection, turn, VALUES } from './helpers.ts';
 
 const MEGABYTE = 2 ** 20;
 
@@ -290,10 +290,6 @@ describe('A finished pipeline', function () {
 
 describe('Pipelines that are left one after another', function () {
   this.timeout(20_000);
-
-  async function microtasks(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) await Promise.resolve();
-  }
 
   /** Is in a step when it is left, for some microtasks more. */
   async function* slow(): AsyncGenerator<number> {

@@ -15,6 +15,7 @@ import {
   consumers,
   deferred,
   failingAfter,
+  microtasks,
   outcomeOf,
   pass,
   range,
@@ -132,7 +133,7 @@ describe('A web stream', function () {
             const beforeLeaving = async (): Promise<void> => {
               if (isSettled) await settle();
               apply(controller);
-              for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+              await microtasks(ticks);
             };
             const told: unknown[] = [];
             const unhandled = await unhandledIn(async () => {

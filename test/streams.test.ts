@@ -14,7 +14,7 @@ import { json, text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 
 import { bufferedPipeline, type Stage } from '../lib/index.ts';
-import { collect, consumers, failingAfter, range, recorded, rejection, settle, turn } from './helpers.ts';
+import { collect, consumers, failingAfter, microtasks, range, recorded, rejection, settle, turn } from './helpers.ts';
 import { type Ended, HANGS_AFTER, runProgram } from './programs.ts';
 
 const BOOM = new Error('boom');
@@ -571,7 +571,7 @@ describe('A stage that is read in more than one way', function () {
       await settle();
       expect(stage.read()).to.equal(2);
       const answers = [iterator.next(), iterator.next()];
-      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      await microtasks(ticks);
       answers.push(iterator.next());
       expect((await Promise.all(answers)).map(({ value }) => value)).to.deep.equal([3, 4, 5]);
     }

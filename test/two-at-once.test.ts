@@ -6,30 +6,18 @@
 import { expect } from 'chai';
 
 import { bufferedPipeline } from '../lib/index.ts';
-import { range, turn } from './helpers.ts';
+import { microtasks, pass, range, turn } from './helpers.ts';
 import { BOOM } from './subject.ts';
 
 type Values = AsyncIterable<unknown>;
 type Wrap = (source: Values) => Values;
 
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await turn();
-}
-
-async function microtasks(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await Promise.resolve();
-}
-
 async function* numbers(count: number, pause = 0): Values {
   for (const n of range(count)) {
-    await turns(pause);
+    await turn(pause);
     yield n;
   }
-  await turns(pause);
-}
-
-async function* relay(source: Values): Values {
-  yield* source;
+  await turn(pause);
 }
 
 /** The ways to read two at once. */
@@ -67,13 +55,13 @@ function lefts(wrap: Wrap, before: number, late: number): Record<string, Values>
     }
   }
   async function* failing(after: number): Values {
-    await turns(after);
+    await turn(after);
     throw BOOM;
   }
   async function* failingAt(source: Values, last: unknown): Values {
     await microtasks(before);
     for await (const value of source) {
-      await turns(late);
+      await turn(late);
       if (value === last) throw BOOM;
       yield value;
       await microtasks(before);
@@ -91,8 +79,8 @@ function lefts(wrap: Wrap, before: number, late: number): Record<string, Values>
 /** What stands between the generator and the loop. */
 const BEHIND: Record<string, (wrap: Wrap, source: Values) => Values> = {
   'no other': (_, source) => source,
-  'a stage': (wrap, source) => wrap(relay(source)),
-  'two stages': (wrap, source) => wrap(relay(wrap(relay(source)))),
+  'a stage': (wrap, source) => wrap(pass(source)),
+  'two stages': (wrap, source) => wrap(pass(wrap(pass(source)))),
 };
 
 async function leave(values: Values): Promise<unknown[]> {
@@ -105,7 +93,7 @@ async function leave(values: Values): Promise<unknown[]> {
   } catch (error) {
     seen.push(error);
   }
-  await turns(8);
+  await turn(8);
   return seen;
 }
 
@@ -119,11 +107,11 @@ describe('A generator that is left while it waits for a stage and something else
   );
 
   for (const [how, reader] of Object.entries(READERS)) {
-    for (const left of Object.keys(lefts(relay, 0, 0))) {
+    for (const left of Object.keys(lefts(pass, 0, 0))) {
       for (const [where, behind] of Object.entries(BEHIND)) {
         it(`has nobody told of ${left}: it reads ${how}, with ${where} behind it`, async () => {
           const run = async (wrap: Wrap, { late, before, count, pause }: (typeof cases)[0]): Promise<unknown[]> => {
-            const right = wrap(relay(wrap(numbers(count, pause))));
+            const right = wrap(pass(wrap(numbers(count, pause))));
             return leave(behind(wrap, wrap(reader(lefts(wrap, before, late)[left]!, right))));
           };
           for (const timing of cases) {
@@ -156,7 +144,7 @@ describe('What one of two stages throws in its clean-up, when the generator that
       it(`reaches the loop, though it was handed a value by the other: the ${side} one, with ${where} behind it`, async () => {
         const run = async (wrap: Wrap, pause: number): Promise<unknown[]> => {
           const one = wrap(cleaning(wrap(numbers(9, pause))));
-          const other = wrap(relay(wrap(numbers(9))));
+          const other = wrap(pass(wrap(numbers(9))));
           const sides: [Values, Values] = side === 'left' ? [one, other] : [other, one];
           return leave(behind(wrap, wrap(READERS['in step']!(...sides))));
         };

@@ -207,8 +207,8 @@ export class Program {
    */
   #handedOn(graph: Graph, side: Values): Values {
     const last = graph.steps.at(-1) ?? graph.head;
-    const isPlain = last.kind === 'adapter' || (!isStage(last) && canFail(graph));
-    return isPlain ? this.#mode.wrap(passed(side), 1, false) : side;
+    const hasNoStage = last.kind === 'adapter' || (!isStage(last) && canFail(graph));
+    return hasNoStage ? this.#mode.wrap(passed(side), 1, false) : side;
   }
 
   // Fan-out
