@@ -64,11 +64,12 @@ describe(`a chain of ${STAGES} stages`, function () {
     const run = async (): Promise<void> => void (await sum(longChain(numbers(3)).at(-1)!));
     await run();
     const growth = await heapGrowth(async (look) => {
-      for (let chain = 0; chain < 3; chain++) await run();
+      for (let chain = 0; chain < 20; chain++) await run();
       await turn(3);
       look();
     });
-    expect(growth).to.be.below(2 * MEGABYTE);
+    // A chain holds some 2 MB. V8 keeps the last one for a few milliseconds if its compiler is at work in the background.
+    expect(growth).to.be.below(6 * MEGABYTE);
   });
 
   it('is closed from its end to its start by a break', async () => {
