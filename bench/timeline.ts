@@ -1,18 +1,17 @@
 /** Two runs of the same steps, without buffers and with them, drawn one above the other on one axis of time. */
 import { deepStrictEqual } from 'node:assert';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import * as Plot from '@observablehq/plot';
-import { bufferedPipeline, type StageMessage } from 'buffered-pipeline';
+import { bufferedPipeline } from 'buffered-pipeline';
 
 import { COLORS, type Panel, svg, title } from './charts.ts';
 import { inVirtualTime, pause } from './clock.ts';
 import { ROOT } from './results.ts';
 
 const STEPS = ['fetch', 'look up', 'save'];
-const COUNT = 10;
+const VALUES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 /** Milliseconds that a step takes, and how many times as long the second takes for one value. */
 const STEP = 100;
 const SLOWER = 3;
@@ -22,7 +21,9 @@ function duration(step: number, value: number): number {
   return step === 1 && value === SLOW_VALUE ? SLOWER * STEP : STEP;
 }
 
-/** What a step did with a value, or waited for, from when to when, in milliseconds. */
+type Numbers = AsyncIterable<number> | Iterable<number>;
+
+/** What a step did with a value, or waited for, or how long the value waited behind it, in milliseconds. */
 interface Span {
   step: string;
   state: string;
@@ -31,100 +32,50 @@ interface Span {
   to: number;
 }
 
-/** What is told of the steps of a run while it runs. */
-class Recorder {
-  readonly spans: Span[] = [];
-  readonly #start = performance.now();
-  /** Of each step: what it does now, since when, and when it has yielded its values. */
-  readonly #now = new Map(STEPS.map((step) => [step, { state: 'unread', from: 0, yieldedAt: [] as number[] }]));
-
-  get time(): number {
-    return performance.now() - this.#start;
-  }
-
-  enters(step: string, state: string): void {
-    const now = this.#now.get(step)!;
-    if (now.state !== 'unread') this.#keep({ ...now, step, value: now.yieldedAt.length + 1, to: this.time });
-    Object.assign(now, { state, from: this.time });
-  }
-
-  yields(step: string): void {
-    const now = this.#now.get(step)!;
-    this.enters(step, now.state);
-    now.yieldedAt.push(this.time);
-  }
-
-  handsOver(step: string, value: number): void {
-    this.#keep({ step, state: 'held', value, from: this.#now.get(step)!.yieldedAt[value - 1]!, to: this.time });
-  }
-
-  /** What takes less than a millisecond goes on while values are passed on, and nobody would see it. */
-  #keep({ step, state, value, from, to }: Span): void {
-    if (to - from >= 1) this.spans.push({ step, state, value, from, to });
-  }
-}
-
 interface Run {
   spans: Span[];
   /** Milliseconds until the reader had all values. */
   total: number;
 }
 
-async function run(
-  recorder: Recorder,
-  wrap: (step: AsyncIterable<number>, at: number) => AsyncIterable<number>,
-): Promise<Run> {
-  const numbers = Array.from({ length: COUNT }, (_, index) => index + 1);
-  async function* afterwards(input: AsyncIterable<number> | number[], step: number): AsyncGenerator<number> {
+/** The steps themselves say when they work, when they wait for a value, and when they stand still until they are asked. */
+async function run(wrap: (step: AsyncIterable<number>) => AsyncIterable<number>): Promise<Run> {
+  const start = performance.now();
+  const spans: Span[] = [];
+  const yieldedAt = STEPS.map((): number[] => []);
+  const ends = (step: number, state: string, value: number, from: number): number => {
+    const to = performance.now() - start;
+    // What is shorter goes on while values are passed on, and nobody would see it.
+    if (to - from >= 1) spans.push({ step: STEPS[step]!, state, value, from, to });
+    return to;
+  };
+  /** Sees how long values have waited behind a step. */
+  async function* taken(input: Numbers, step: number): AsyncGenerator<number> {
     for await (const value of input) {
-      await pause(duration(step, value));
+      ends(step, 'held', value, yieldedAt[step]![value]!);
       yield value;
     }
   }
-  let chain = wrap(afterwards(numbers, 0), 0);
-  for (let step = 1; step < STEPS.length; step++) chain = wrap(afterwards(chain, step), step);
+  async function* work(input: Numbers, step: number): AsyncGenerator<number> {
+    let at = performance.now() - start;
+    for await (const value of input) {
+      at = ends(step, 'starved', value, at);
+      await pause(duration(step, value));
+      at = yieldedAt[step]![value] = ends(step, 'working', value, at);
+      yield value;
+      at = ends(step, 'blocked', value, at);
+    }
+  }
+  let chain: Numbers = VALUES;
+  for (const step of STEPS.keys()) chain = taken(wrap(work(chain, step)), step);
   const read: number[] = [];
   for await (const value of chain) read.push(value);
-  deepStrictEqual(read, numbers);
-  return { spans: recorder.spans, total: recorder.time };
+  deepStrictEqual(read, VALUES);
+  return { spans, total: performance.now() - start };
 }
 
-/** A step begins when it is asked for a value, waits while it asks the one before, and stands still when it has answered. */
-function unbuffered(): Promise<Run> {
-  const recorder = new Recorder();
-  return run(recorder, async function* (source, at) {
-    const [step, reader] = [STEPS[at]!, STEPS[at + 1]];
-    const iterator = source[Symbol.asyncIterator]();
-    for (;;) {
-      if (reader !== undefined) recorder.enters(reader, 'starved');
-      recorder.enters(step, 'working');
-      const result = await iterator.next();
-      if (reader !== undefined) recorder.enters(reader, 'working');
-      if (result.done) return recorder.enters(step, 'ended');
-      recorder.yields(step);
-      recorder.enters(step, 'blocked');
-      yield result.value;
-    }
-  });
-}
-
-/** The stages tell themselves, as they tell tracing tools. */
-async function buffered(): Promise<Run> {
-  const recorder = new Recorder();
-  const listeners = {
-    state: ({ statistics: { name, state } }: StageMessage) => recorder.enters(name, state),
-    yield: ({ statistics: { name } }: StageMessage) => recorder.yields(name),
-    handover: ({ statistics: { name, taken } }: StageMessage) => recorder.handsOver(name, taken),
-  };
-  const all = Object.entries(listeners).map(([event, tell]) => {
-    return [`buffered-pipeline:stage:${event}`, (message: unknown) => tell(message as StageMessage)] as const;
-  });
-  for (const [channel, listener] of all) subscribe(channel, listener);
-  const buffer = bufferedPipeline();
-  const result = await run(recorder, (step, at) => buffer(step, { name: STEPS[at]! }));
-  for (const [channel, listener] of all) unsubscribe(channel, listener);
-  return result;
-}
+const unbuffered = (): Promise<Run> => run((step) => step);
+const buffered = (): Promise<Run> => run(bufferedPipeline());
 
 const LOOKS: Record<string, { fill: string; fillOpacity?: number; says: string }> = {
   working: { fill: COLORS.blue, says: 'works on value n' },
@@ -202,11 +153,10 @@ function inSeconds(key: 'from' | 'to'): (span: Span) => number {
 
 /** In virtual time: the steps one after another take the sum, buffered the longest way through them, and all show their work. */
 export async function checkTimeline(): Promise<void> {
-  const values = Array.from({ length: COUNT }, (_, index) => index + 1);
-  const work = STEPS.map((_, step) => values.map((value) => [value, duration(step, value)]));
+  const work = STEPS.map((_, step) => VALUES.map((value) => [value, duration(step, value)]));
   for (const [record, length] of [
-    [unbuffered, STEPS.length * COUNT],
-    [buffered, COUNT + STEPS.length - 1],
+    [unbuffered, STEPS.length * VALUES.length],
+    [buffered, VALUES.length + STEPS.length - 1],
   ] as const) {
     const { spans, total } = await inVirtualTime(record);
     deepStrictEqual(total, (length + SLOWER - 1) * STEP);
