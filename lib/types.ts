@@ -331,8 +331,8 @@ export interface BufferedPipeline extends AsyncDisposable {
    * @throws TypeError, RangeError - at once, when an argument is not as said here.
    * @example
    * const buffer = bufferedPipeline();
-   * const lengths = buffer.map(urls, async (url, { signal }) => (await fetch(url, { signal })).status, { concurrency: 8 });
-   * for await (const status of lengths) console.log(status); // 8 requests at a time, answers in the order of the urls
+   * const statuses = buffer.map(urls, async (url, { signal }) => (await fetch(url, { signal })).status, { concurrency: 8 });
+   * for await (const status of statuses) console.log(status); // 8 requests at a time, answers in the order of the urls
    */
   map<T, U>(
     source: Source<T>,
